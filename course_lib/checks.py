@@ -1,0 +1,92 @@
+"""Input checks with errors that name the thing and the remedy, and the band check of trained cells."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
+    """Raise unless `boxes` is a float tensor [..., 4].
+
+    Raises:
+        TypeError: not a tensor of floats.
+        ValueError: the last axis does not hold four numbers.
+    """
+    if not isinstance(boxes, Tensor):
+        raise TypeError(f"{name}: expected a tensor [N, 4], got {type(boxes).__name__}; use torch.tensor(...).")
+    if not boxes.is_floating_point():
+        raise TypeError(f"{name}: expected floats, got {boxes.dtype}; use {name}.float().")
+    if boxes.ndim == 0 or boxes.shape[-1] != 4:
+        raise ValueError(
+            f"{name}: expected shape [N, 4], got {list(boxes.shape)}; no boxes at all is torch.zeros(0, 4)."
+        )
+
+
+def check_images(images: Sequence[Tensor]) -> None:
+    """Raise unless `images` is a non-empty sequence of float tensors [3, H, W].
+
+    Raises:
+        TypeError: a picture is not a float tensor.
+        ValueError: no pictures, or a picture that is not [3, H, W].
+    """
+    if len(images) == 0:
+        raise ValueError("images: no pictures; pass a list with at least one [3, H, W] tensor.")
+    for index, image in enumerate(images):
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            what = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise TypeError(f"images[{index}]: expected a float tensor in 0–1, got {what}; divide a byte image by 255.")
+        if image.ndim != 3 or image.shape[0] != 3:
+            raise ValueError(
+                f"images[{index}]: expected [3, H, W], got {list(image.shape)}; "
+                "channels come first, and a batch is a list of pictures."
+            )
+
+
+def check_same_size(images: Sequence[Tensor], size: tuple[int, int] | None = None) -> None:
+    """Raise unless all pictures have one size (`size` as (H, W), where given).
+
+    Raises:
+        ValueError: names the first picture that differs.
+    """
+    check_images(images)
+    wanted = tuple(images[0].shape[-2:]) if size is None else tuple(size)
+    for index, image in enumerate(images):
+        if tuple(image.shape[-2:]) != wanted:
+            raise ValueError(
+                f"images[{index}]: expected {wanted[0]} × {wanted[1]} pixels (H × W), got "
+                f"{image.shape[-2]} × {image.shape[-1]}; resize it with its boxes (data.transforms.letterbox)."
+            )
+
+
+def in_band(
+    result: str, metric: str, value: float, baseline: float | None = None, lower_is_better: bool = False
+) -> None:
+    """Hold a freshly trained number against the recorded band of `data/results/<result>.json`.
+
+    On scenes it prints the band and raises an AssertionError that shows the value when it lies outside. On a folder of
+    photographs there is no band: it prints the value beside the baseline.
+
+    Args:
+        result: name of the recorded result, such as "lesson1".
+        metric: key under "bands" in that file.
+        value: the reader's own number.
+        baseline: the same metric for the simple baseline, shown on photographs.
+        lower_is_better: for errors.
+    """
+    from course_lib.data import on_scenes
+    from course_lib.experiments import load_result
+
+    value = float(value)
+    if not on_scenes():
+        if baseline is None:
+            print(f"{metric}: {value:.3f} (no recorded band on this folder)")
+            return
+        better = value < baseline if lower_is_better else value > baseline
+        print(
+            f"{metric}: {value:.3f}, baseline {baseline:.3f}: {'better' if better else 'not better'} than the baseline"
+        )
+        return
+    band = load_result(result)["bands"][metric]
+    low, high = band["low"], band["high"]
+    assert low <= value <= high, f"{metric} {value:.3f} lies outside the recorded band {low:.2f} to {high:.2f}"
+    print(f"{metric} lies in the recorded band {low:.2f} to {high:.2f}")

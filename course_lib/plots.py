@@ -1,0 +1,152 @@
+"""Every figure's style: pictures with boxes, a colour-blind-safe palette, alt text stored with the image."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib import patches
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")
+plt.rcParams.update(
+    {
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.labelsize": 10,
+        "legend.fontsize": 9,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+        "figure.dpi": 96,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": plt.cycler(color=PALETTE),
+        "svg.hashsalt": "course",
+    }
+)
+
+
+class _Picture:
+    """What `show` displays: finished bytes, so that the stored picture depends on the figure only."""
+
+    def __init__(self, kind: str, data: bytes, alt: str) -> None:
+        self.kind, self.data, self.alt = kind, data, alt
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict, dict]:
+        import base64
+
+        mime = f"image/{self.kind}"
+        bundle = {mime: base64.b64encode(self.data).decode("ascii"), "text/plain": "<figure>"}
+        return bundle, {mime: {"alt": self.alt}}
+
+
+def show(fig: Figure, alt: str, photo: bool | None = None) -> None:
+    """Display a figure with its alt text and close it; the last call of a figure cell.
+
+    Args:
+        fig: the finished figure.
+        alt: what the figure shows, for a reader who does not see it; at least a few words.
+        photo: store as JPEG (True) or PNG (False); by default JPEG as soon as a picture (`imshow` of colours) is in it.
+
+    Raises:
+        ValueError: the alt text is empty or too short to say anything.
+    """
+    if len(alt.split()) < 4:
+        raise ValueError(f"alt text {alt!r} is too short; say in a sentence what the figure shows.")
+    if photo is None:
+        photo = any(image.get_array().ndim == 3 for axes in fig.axes for image in axes.images)
+    buffer = io.BytesIO()
+    if photo:
+        fig.savefig(buffer, format="jpeg", bbox_inches="tight", dpi=100, pil_kwargs={"quality": 85})
+    else:
+        fig.savefig(buffer, format="png", bbox_inches="tight", dpi=88, metadata={"Software": None})
+    plt.close(fig)
+    display(_Picture("jpeg" if photo else "png", buffer.getvalue(), alt))
+
+
+def box_outline(
+    ax: Axes, box: Tensor, colour: int | str = 0, dashed: bool = False, text: str | None = None, width: float = 2
+) -> None:
+    """Draw one box (xyxy pixels) with a white rim, solid or dashed, and a small label above its upper left corner."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    colour = PALETTE[colour % len(PALETTE)] if isinstance(colour, int) else colour
+    style = (0, (4, 2)) if dashed else "solid"
+    for line, edge, zorder in ((width + 1.6, "white", 2), (width, colour, 3)):
+        ax.add_patch(
+            patches.Rectangle(
+                (x1, y1),
+                x2 - x1,
+                y2 - y1,
+                fill=False,
+                linewidth=line,
+                edgecolor=edge,
+                linestyle=style if edge != "white" else "solid",
+                alpha=0.7 if edge == "white" else 1,
+                zorder=zorder,
+            )
+        )
+    if text:
+        ink = "black" if colour in ("#E69F00", "#56B4E9", "#F0E442") else "white"
+        ax.text(
+            x1,
+            y1,
+            text,
+            fontsize=9,
+            color=ink,
+            va="bottom",
+            ha="left",
+            zorder=4,
+            clip_on=False,
+            bbox=dict(facecolor=colour, edgecolor="none", pad=1.2),
+        )
+
+
+def picture(
+    ax: Axes,
+    image: Tensor,
+    boxes: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    colour: int | str = 0,
+    dashed: bool = False,
+    title: str | None = None,
+) -> None:
+    """Show a picture [3, H, W] in 0–1, its pixel edges at whole numbers, with boxes [N, 4] and one name a box.
+
+    Call it again with `image=None` to add boxes of another colour or dash to the same axes.
+    """
+    if image is not None:
+        height, width = image.shape[-2:]
+        ax.imshow(image.permute(1, 2, 0).clamp(0, 1).numpy(), extent=(0, width, height, 0), interpolation="nearest")
+        ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+    for index, box in enumerate([] if boxes is None else boxes):
+        box_outline(ax, box, colour, dashed, names[index] if names else None)
+    if title:
+        ax.set_title(title)
+
+
+def pictures(
+    images: Sequence[Tensor],
+    targets: Sequence[dict] | None = None,
+    classes: Sequence[str] | None = None,
+    columns: int = 4,
+    titles: Sequence[str] | None = None,
+    scale: float = 2.4,
+) -> Figure:
+    """A sheet of pictures with the boxes and class names of their targets; returns the figure for `show`."""
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(scale * columns, scale * rows + 0.2), squeeze=False, layout="constrained"
+    )
+    for index, ax in enumerate(axes.flat):
+        if index >= len(images):
+            ax.axis("off")
+            continue
+        target = targets[index] if targets is not None else None
+        names = [classes[int(c) - 1] for c in target["labels"]] if target is not None and classes else None
+        title = titles[index] if titles is not None else None
+        picture(ax, images[index], target["boxes"] if target is not None else None, names, title=title)
+    return fig
