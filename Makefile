@@ -22,3 +22,34 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]" -c constraints.txt
 	@$(PY) -c "import pathlib; pathlib.Path('$(READY)').touch()"
 	@echo "$(VENV) is ready."
+
+lab: $(READY)    ## open the course in JupyterLab (in your own copy, my_course/)
+	$(RUN) course_lib.cli.lab
+
+test: $(READY)   ## what CI checks: unit tests, every notebook, every exercise
+	$(RUN) pytest
+
+test-all: $(READY)   ## the slow checks as well: browser, offline, twice, threads, mutants
+	$(RUN) pytest -m "slow or not slow"
+
+render: $(READY) ## run notebooks and store their outputs (one: NB=notebooks/04_matching.ipynb)
+	$(RUN) course_lib.cli.render $(NB)
+
+html: $(READY)   ## the course as static pages in html/
+	$(RUN) course_lib.cli.html
+
+bench: $(READY)  ## time ours against torchvision's
+	$(RUN) course_lib.cli.bench
+
+weights: $(READY)   ## train the small checkpoints in data/weights again
+	$(RUN) course_lib.weights
+
+results: $(READY)   ## repeat the recorded experiments (hours; NAME=lesson1 for one)
+	$(RUN) course_lib.experiments $(NAME)
+
+release: $(READY)   ## pack the course without solutions into dist/
+	$(RUN) course_lib.cli.release
+
+clean:           ## remove caches and built pages, nothing a student wrote
+	rm -rf html dist data/cache .pytest_cache .ruff_cache .hypothesis
+	find course_lib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
