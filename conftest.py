@@ -1,0 +1,49 @@
+"""Settings for every test run: quiet kernels, embedded data, and an early notice when a kernel dies."""
+
+import os
+import time
+from collections import defaultdict
+from queue import Empty
+
+import pytest
+from nbval import kernel as nbval_kernel
+
+os.environ["COURSE_QUIET"] = "1"
+os.environ.pop("COURSE_DATA", None)
+
+SLOWEST = 15
+seconds_by_file: dict[str, float] = defaultdict(float)
+
+
+def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
+    """Wait for a cell's reply as nbval does, but look every second whether the kernel still lives."""
+    give_up = time.monotonic() + float(timeout or 300)
+    while True:
+        try:
+            message = self.get_message(stream="shell", timeout=1)
+        except Empty:
+            if not self.is_alive():
+                raise RuntimeError("the kernel died while this cell ran (out of memory, or it called exit)") from None
+            if time.monotonic() > give_up:
+                raise
+            continue
+        if message["parent_header"].get("msg_id") == msg_id:
+            return
+
+
+nbval_kernel.RunningKernel.await_reply = await_reply
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up the seconds a file took; a notebook's cells count together."""
+    seconds_by_file[report.nodeid.split("::")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print the slowest files of a long run."""
+    total = sum(seconds_by_file.values())
+    if total < 60:
+        return
+    terminalreporter.section(f"slowest of {total / 60:.1f} minutes")
+    for name, seconds in sorted(seconds_by_file.items(), key=lambda pair: -pair[1])[:SLOWEST]:
+        terminalreporter.write_line(f"{seconds:8.1f} s  {name}")
