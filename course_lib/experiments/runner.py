@@ -124,7 +124,7 @@ def record(experiment: Experiment, resume: bool = False, only: list[str] | None 
     """
     path = RESULTS / f"{experiment.name}.json"
     header, runs = _header(experiment), []
-    if resume and path.exists():
+    if (resume or only) and path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
         for key in ("scenes", "settings"):
             known = (
@@ -132,8 +132,11 @@ def record(experiment: Experiment, resume: bool = False, only: list[str] | None 
             )
             wanted = {a: header[key][a] for a in known} if key == "settings" else header.get(key)
             if json.loads(json.dumps(wanted)) != known:
-                raise RuntimeError(f"{path.name} was recorded with other {key}; run it without --resume.")
-        runs = [r for r in old["runs"] if r["arm"] in experiment.arms]
+                raise RuntimeError(
+                    f"{path.name} was recorded with other {key}; run it anew without --resume and --arm."
+                )
+        again = [] if resume else only
+        runs = [r for r in old["runs"] if r["arm"] in experiment.arms and r["arm"] not in again]
     done = {(r["arm"], r["seed"]) for r in runs}
     for arm in only or experiment.arms:
         for seed in experiment.seeds_of(arm):
