@@ -1,0 +1,436 @@
+"""What a lesson's checker module is written with, and what `check` and `summary` do with it.
+
+A checker is one decorated generator function that yields cases; see `write`, `fix`, `predict` and `explain`.
+"""
+import ast
+import importlib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from course_lib.exercises import guard
+from course_lib.exercises.values import clone, describe, difference, restore, show, size, snapshot, tensors
+
+NOT_STARTED, NOT_YET, CORRECT = "not started", "not yet", "correct"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the answer: the property it tests, the arguments, and what to hold the result against."""
+    says: str
+    args: tuple
+    oracle: Callable | None = None
+    judge: Callable | None = None
+
+
+def case(says: str, oracle: Callable, *args: object) -> Case:
+    """The answer's result for `args` must equal the oracle's, which gets copies and runs first.
+
+    `says` states the property as a sentence: "two boxes that only touch should have IoU 0".
+    """
+    return Case(says, args, oracle=oracle)
+
+
+def judged(says: str, judge: Callable, *args: object) -> Case:
+    """For answers that are not unique: `judge(result, *args)` returns None, or what is wrong as a phrase."""
+    return Case(says, args, judge=judge)
+
+
+@dataclass
+class Exercise:
+    """A registered exercise: its number, kind, and how it is checked."""
+    number: str
+    kind: str
+    answer: str
+    minutes: int
+    difficulty: int
+    cases: Callable | None = None
+    stub: str = ""
+    gradient: tuple[int, ...] = ()
+    dtype: bool = True
+    device: bool = True
+    inputs_unchanged: bool = True
+    quiet: bool = True
+    empty: bool = True
+    tolerance: float = 1e-4
+    call: Callable | None = None
+    right: object = None
+    misconceptions: list = field(default_factory=list)
+    otherwise: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Explain exercises are not counted in "k of n solved"."""
+        return self.kind != "explain"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The state of one exercise and, for "not yet", what is wrong."""
+    number: str
+    state: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"Exercise {self.number}  {self.state}" + (f": {self.message}" if self.message else "")
+
+
+class Draw:
+    """Random inputs for cases, all from one seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """Floats between `low` and `high`, rounded to two digits so that a message can show them."""
+        values = torch.rand(*shape, generator=self.generator) * (high - low) + low
+        return (values * 100).round() / 100
+
+    def normal(self, *shape: int, scale: float = 1.0) -> torch.Tensor:
+        """Normally distributed floats, rounded to two digits."""
+        return (torch.randn(*shape, generator=self.generator) * scale * 100).round() / 100
+
+    def integers(self, *shape: int, low: int = 0, high: int = 10) -> torch.Tensor:
+        """int64 numbers, `low` included, `high` not."""
+        return torch.randint(low, high, shape, generator=self.generator)
+
+    def integer(self, low: int, high: int) -> int:
+        """One int, `low` included, `high` not."""
+        return int(self.integers(1, low=low, high=high))
+
+    def boxes(self, n: int, width: int = 50, height: int = 30) -> torch.Tensor:
+        """n boxes [n, 4] xyxy with whole-number corners inside a picture, at least 2 pixels wide and high."""
+        def edges(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+            first = torch.randint(0, length - 2, (n,), generator=self.generator)
+            share = torch.rand(n, generator=self.generator)
+            return first, first + 2 + (share * (length - first - 1)).long().clamp(max=length - 2).minimum(
+                length - 2 - first)
+        (left, right), (top, bottom) = edges(width), edges(height)
+        return torch.stack([left, top, right, bottom], dim=1).float().reshape(n, 4)
+
+
+_EXERCISES: dict[str, Exercise] = {}
+_SOLVED: dict[str, str] = {}
+
+
+def write(number: str, answer: str, *, minutes: int, difficulty: int, **options: object) -> Callable:
+    """Register a write-it exercise; decorates a generator function `cases(draw)` that yields `case(...)`.
+
+    Options (all switchable): `gradient=(0,)` indices of the arguments that gradient must reach, and its values are
+    compared with the oracle's finite differences; `dtype` (float64 in, float64 out), `device`, `inputs_unchanged`,
+    `quiet` (prints and draws nothing), `empty` (the tests insist on a case with an empty input), `tolerance`,
+    `call(answer, *args)` where the answer is a class.
+    """
+    return _register(Exercise(number, "write", answer, minutes, difficulty, **options))
+
+
+def fix(number: str, answer: str, *, stub: str, minutes: int, difficulty: int, **options: object) -> Callable:
+    """Register a fix-the-bug exercise: as `write`, plus the source of the broken function as it stands in the stub."""
+    return _register(Exercise(number, "fix", answer, minutes, difficulty, stub=textwrap.dedent(stub), **options))
+
+
+def predict(number: str, answer: str, *, right: object, misconceptions: list[tuple[object, str]], otherwise: str,
+            minutes: int, difficulty: int, tolerance: float = 1e-2) -> None:
+    """Register a prediction: the right value, at least three wrong ones with their own message, and one for the rest.
+
+    A value is a number, a string (compared without case and blanks), a bool, or a tuple, list or tensor of numbers.
+    """
+    _EXERCISES[number] = Exercise(number, "predict", answer, minutes, difficulty, right=right, otherwise=otherwise,
+                                  misconceptions=misconceptions, tolerance=tolerance)
+
+
+def explain(number: str, *, minutes: int, difficulty: int) -> None:
+    """Register an exercise that is answered in words: no checker, not counted."""
+    _EXERCISES[number] = Exercise(number, "explain", "", minutes, difficulty)
+
+
+def _register(exercise: Exercise) -> Callable:
+    def decorate(cases: Callable[[Draw], Iterator[Case]]) -> Callable:
+        exercise.cases = cases
+        _EXERCISES[exercise.number] = exercise
+        return cases
+    return decorate
+
+
+def lesson(number: int) -> list[Exercise]:
+    """The exercises of one lesson, in order."""
+    importlib.import_module(f"course_lib.exercises.lesson{number:02d}")
+    mine = [e for e in _EXERCISES.values() if e.number.split(".")[0] == str(number)]
+    return sorted(mine, key=lambda e: int(e.number.split(".")[1]))
+
+
+def find(number: str) -> Exercise:
+    """The exercise with this number. Raises KeyError if there is none."""
+    lesson(int(number.split(".")[0]))
+    return _EXERCISES[number]
+
+
+def check(number: str, answer: object) -> None:
+    """Print one line: not started, not yet (and why), or correct. Never raises."""
+    try:
+        result = evaluate(find(number), answer)
+    except Exception as error:
+        result = Result(number, NOT_YET, f"the checker could not run your answer ({type(error).__name__}: {error})")
+    _SOLVED[number] = result.state
+    print(result)
+
+
+def summary(number: int) -> None:
+    """Print how many of a lesson's exercises this session has solved: "k of n solved"."""
+    counted = [e.number for e in lesson(number) if e.counted]
+    print(f"{sum(_SOLVED.get(n) == CORRECT for n in counted)} of {len(counted)} solved")
+
+
+def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float = guard.SECONDS) -> Result:
+    """The state of `answer`; inputs are drawn from `seed`."""
+    if exercise.kind == "predict":
+        return judge_value(exercise, snapshot(answer))
+    if not started(exercise, answer):
+        return Result(exercise.number, NOT_STARTED)
+    if not callable(answer):
+        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is "
+                                                f"{describe(snapshot(answer))}")
+    plan = Plan(exercise, seed)
+    return plan.judge(guard.run(answer, plan.probes, exercise.call, seconds))
+
+
+# --- has the reader begun? ---------------------------------------------------------------------------------------
+
+def started(exercise: Exercise, answer: object) -> bool:
+    """False where the answer is still the stub: nothing but docstring, `...`, pass, raise or return None."""
+    if answer is None or answer is ...:
+        return False
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    except (OSError, TypeError, SyntaxError):
+        return True
+    return not is_stub(tree, exercise.stub)
+
+
+def is_stub(tree: ast.AST, stub: str = "") -> bool:
+    """Whether the source is an empty body, or (fix-it) the broken function as it was given."""
+    if stub:
+        return ast.dump(_bare(tree)) == ast.dump(_bare(ast.parse(stub)))
+    functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return bool(functions) and all(_says_nothing(s) for f in functions for s in f.body)
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    if isinstance(statement, ast.Return):
+        return statement.value is None or isinstance(statement.value, ast.Constant) and statement.value.value in (None, ...)
+    if isinstance(statement, ast.Raise):
+        return "NotImplementedError" in ast.dump(statement)
+    return isinstance(statement, ast.Pass)
+
+
+def _bare(tree: ast.AST) -> ast.AST:
+    """The definitions of a piece of source without docstrings, type hints and decorators."""
+    tree = ast.Module([n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))], [])
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            node.decorator_list = []
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return tree
+
+
+# --- predictions -------------------------------------------------------------------------------------------------
+
+def judge_value(exercise: Exercise, snap: dict) -> Result:
+    """The state of a predicted value, given as a snapshot."""
+    if snap["kind"] in ("NoneType", ".ellipsis") or snap.get("value") == "":
+        return Result(exercise.number, NOT_STARTED)
+    guess = _plain(snap)
+    if guess is None or isinstance(_plain(snapshot(exercise.right)), str) != isinstance(guess, str):
+        kind = describe(snapshot(exercise.right))
+        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be {kind}, yours is {describe(snap)}")
+    if _same_value(exercise.right, guess, exercise.tolerance):
+        return Result(exercise.number, CORRECT)
+    for value, message in exercise.misconceptions:
+        if _same_value(value, guess, exercise.tolerance):
+            return Result(exercise.number, NOT_YET, message)
+    return Result(exercise.number, NOT_YET, exercise.otherwise)
+
+
+def _plain(snap: dict) -> object:
+    if snap["kind"] == "tensor":
+        return snap["values"] if snap["shape"] else snap["values"][0]
+    if snap["kind"] in ("list", "tuple"):
+        items = [_plain(item) for item in snap["items"]]
+        return None if None in items else items
+    if snap["kind"] == "str":
+        return "".join(snap["value"].split()).strip(".'\"").casefold()
+    return snap.get("value")
+
+
+def _same_value(right: object, guess: object, tolerance: float) -> bool:
+    right = _plain(snapshot(right))
+    if isinstance(right, list):
+        return isinstance(guess, list) and len(right) == len(guess) and all(
+            _same_value(a, b, tolerance) for a, b in zip(right, guess, strict=True))
+    if isinstance(right, (bool, str)) or isinstance(guess, (bool, str, list)):
+        return type(right) is type(guess) and right == guess
+    return abs(right - guess) <= (0 if isinstance(right, int) else tolerance * abs(right))
+
+
+# --- functions: what to call, and what to make of it -------------------------------------------------------------
+
+class Plan:
+    """The calls that check one answer, with what each should give. Made before the answer runs, without it."""
+
+    def __init__(self, exercise: Exercise, seed: int) -> None:
+        self.exercise = exercise
+        self.cases = list(exercise.cases(Draw(seed)))
+        self.expected = [snapshot(c.oracle(*clone(c.args))) if c.oracle else None for c in self.cases]
+        self.names = self._names()
+        self.plan = [(i, "plain") for i in range(len(self.cases))]
+        self.plan += [(i, mode) for mode, most in self._modes() for i in self._smallest(most)]
+        self.probes = [guard.Probe(self.cases[i].args, mode, self.exercise.gradient) for i, mode in self.plan]
+
+    def _modes(self) -> list[tuple[str, int]]:
+        e = self.exercise
+        wanted = [("gradient", 3 if e.gradient else 0), ("double", 1 if e.dtype else 0),
+                  ("device", 3 if e.device else 0), ("twice", 1)]
+        return [(mode, most) for mode, most in wanted if most]
+
+    def _smallest(self, most: int) -> list[int]:
+        """The smallest cases that hold at least one float tensor and nothing empty."""
+        floats = [i for i, c in enumerate(self.cases) if any(t.is_floating_point() for t in tensors(c.args))
+                  and not is_empty(c.args)] or list(range(len(self.cases)))
+        return sorted(floats, key=lambda i: size(self.cases[i].args))[:most]
+
+    def _names(self) -> list[str]:
+        """The names of the answer's arguments, from the first oracle or judge that has them."""
+        first = self.cases[0]
+        names = list(inspect.signature(first.oracle or first.judge).parameters)
+        return names if first.oracle else names[1:]
+
+    def inputs(self, index: int) -> str:
+        """The arguments of a case, as a reader can retype them."""
+        shown = (f"{name} = {show(arg)}" for name, arg in zip(self.names, self.cases[index].args, strict=False))
+        return "for " + ", ".join(shown)
+
+    def judge(self, run: guard.Run) -> Result:
+        """The state that follows from what was seen; the broken property with the smallest input is named."""
+        number = self.exercise.number
+        if run.seen and all(seen.get("unwritten") for seen in run.seen):
+            return Result(number, NOT_STARTED)
+        faults = [(rank, size(self.cases[i].args), text) for (i, mode), seen in zip(self.plan, run.seen, strict=False)
+                  for rank, text in self._faults(i, mode, seen)]
+        if run.stopped:
+            i = self.plan[min(len(run.seen), len(self.plan) - 1)][0]
+            why = {"time": "it should end within seconds, yours was still running when it was stopped",
+                   "memory": "it takes more than 2 GB of memory", "interrupt": "interrupted"}[run.stopped]
+            faults.append((0, size(self.cases[i].args), f"{why}, {self.inputs(i)}"))
+        if run.effects:
+            faults.append((5, 0, f"an answer should leave its surroundings alone, yours does not: {run.effects[0]}"))
+        if run.printed.strip() and self.exercise.quiet:
+            faults.append((6, 0, f"it should return its result and print nothing, yours prints {run.printed.split(chr(10))[0][:60]!r}"))
+        if not faults:
+            return Result(number, CORRECT)
+        text = min(faults, key=lambda fault: fault[:2])[2]
+        return Result(number, NOT_YET, " ".join(text.split())[:600])
+
+    def _faults(self, i: int, mode: str, seen: dict) -> Iterator[tuple[int, str]]:
+        """(rank, message) of every property that this call broke; rank 1 is told first."""
+        says, where = self.cases[i].says, self.inputs(i)
+        if "error" in seen:
+            yield (1 if mode == "plain" else 3), f"{self._context(mode) or says}, but {seen['error']}, {where}"
+            return
+        if mode in ("plain", "twice"):
+            wrong = self._wrong(i, seen["output"])
+            if wrong and mode == "plain":
+                yield 1, f"{says}: {wrong}, {where}"
+            elif wrong:
+                yield 2, f"the same input should give the same result every time: {wrong} the second time, {where}"
+        if mode == "plain" and self.exercise.inputs_unchanged:
+            changed = difference(snapshot(self.cases[i].args), seen["after"], 0.0)
+            if changed:
+                yield 2, f"the input should stay unchanged, yours changes it {where}"
+        if mode == "gradient":
+            wrong = self._wrong_gradient(i, seen["gradient"])
+            if wrong:
+                yield 3, f"{wrong}, {where}"
+        if mode == "double" and "float32" in str(_dtypes(seen["output"])):
+            yield 4, f"the dtype should be kept: float64 goes in, float32 comes out, {where}"
+        if mode == "device" and seen["device"]:
+            yield 4, f"the device should be kept (on a GPU this fails: {seen['device']}; give device=… of the input), {where}"
+
+    def _context(self, mode: str) -> str:
+        return {"gradient": "the input should be allowed to require a gradient", "twice": "a second call should work",
+                "double": "a float64 input should work"}.get(mode, "")
+
+    def _wrong(self, i: int, output: dict) -> str | None:
+        one = self.cases[i]
+        if one.oracle:
+            return difference(self.expected[i], output, self.exercise.tolerance)
+        try:
+            return one.judge(restore(output), *clone(one.args))
+        except Exception:
+            return f"the result has the wrong form, yours is {describe(output)}"
+
+    def _wrong_gradient(self, i: int, got: list) -> str | None:
+        names = [self.names[k] for k in self.exercise.gradient]
+        if not got:
+            return f"the gradient should flow back to {' and '.join(names)}, but the result is cut off from it"
+        if not self.cases[i].oracle:
+            return None if all(g is not None for g in got) else f"no gradient reaches {names[got.index(None)]}"
+        flat = [x for g, t in zip(got, self._inputs(i), strict=True) for x in (g if g else [0.0] * t.numel())]
+        for k, (below, above) in enumerate(self._slopes(i)):
+            low, high = min(below, above), max(below, above)
+            slack = 0.02 * max(1.0, abs(low), abs(high))
+            if not low - slack <= flat[k] <= high + slack:
+                return (f"the gradient should flow: at number {k + 1} of {', '.join(names)} it is {flat[k]:.3g}, "
+                        f"right is {below:.3g}")
+        return None
+
+    def _inputs(self, i: int) -> list[torch.Tensor]:
+        return [t for k in self.exercise.gradient for t in tensors(self.cases[i].args[k])]
+
+    def _slopes(self, i: int) -> Iterator[tuple[float, float]]:
+        """Left and right finite differences of the oracle, number by number; at a kink they differ."""
+        step = 1e-5
+        args = guard._double(clone(self.cases[i].args))
+        total = self._total(i, args)
+        for k in self.exercise.gradient:
+            for tensor in tensors(args[k]):
+                for flat in range(tensor.numel()):
+                    at = tensor.view(-1)
+                    kept = at[flat].item()
+                    at[flat] = kept + step
+                    above = (self._total(i, args) - total) / step
+                    at[flat] = kept - step
+                    below = (total - self._total(i, args)) / step
+                    at[flat] = kept
+                    yield below, above
+
+    def _total(self, i: int, args: tuple) -> float:
+        floats = [t for t in tensors(self.cases[i].oracle(*clone(args))) if t.is_floating_point()]
+        return sum(float((t.double() * guard.weights_for(t.double())).sum()) for t in floats)
+
+
+def is_empty(args: object) -> bool:
+    """Whether some argument holds nothing: a tensor without numbers, an empty list or string."""
+    if isinstance(args, torch.Tensor):
+        return args.numel() == 0
+    if isinstance(args, dict):
+        args = list(args.values())
+    if isinstance(args, str):
+        return not args.strip()
+    return isinstance(args, (list, tuple)) and (len(args) == 0 or any(is_empty(a) for a in args))
+
+
+def _dtypes(snap: dict) -> list[str]:
+    if "items" in snap:
+        items = snap["items"].values() if isinstance(snap["items"], dict) else snap["items"]
+        return [found for item in items for found in _dtypes(item)]
+    return [snap["dtype"]] if "dtype" in snap else []

@@ -1,0 +1,346 @@
+"""Run an answer without trusting it: time and memory limit, captured output, restored globals."""
+import builtins
+import contextlib
+import ctypes
+import math
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+import warnings
+from dataclasses import dataclass, field
+
+import numpy
+import torch
+
+from course_lib.exercises.values import clone, snapshot, tensors
+
+SECONDS = 10.0
+MEMORY = 2 * 2**30
+_WATCHED = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": torch.nn.functional,
+            "builtins": builtins, "math": math, "torch.nn.Module": torch.nn.Module}
+_ORIGINAL = {name: {key: value for key, value in vars(place).items() if callable(value)}
+             for name, place in _WATCHED.items()}
+_IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "print"}
+
+
+class _Stop(BaseException):
+    """Thrown into the thread of an answer that has run too long."""
+
+
+@dataclass
+class Probe:
+    """One call of an answer: its arguments and how to call it ("plain", "gradient", "double", "device", "twice")."""
+    args: tuple
+    mode: str = "plain"
+    gradient: tuple[int, ...] = ()
+
+
+@dataclass
+class Run:
+    """What an answer did: one plain-data observation a probe that was reached, and what it did to its surroundings."""
+    seen: list[dict] = field(default_factory=list)
+    stopped: str = ""                      # "time" or "memory"
+    printed: str = ""
+    effects: list[str] = field(default_factory=list)
+
+
+class _Capped:
+    """A text stream that keeps the first characters and forgets the rest."""
+
+    def __init__(self) -> None:
+        self.text, self.encoding = "", "utf-8"
+
+    def write(self, text: str) -> int:
+        self.text += str(text)[: max(0, 500 - len(self.text))]
+        return len(text)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return False
+
+
+def run(answer: object, probes: list[Probe], call: object = None, seconds: float = SECONDS) -> Run:
+    """Call `answer` once for every probe, in a thread of its own. Never raises.
+
+    Stops at the first probe that never ends or takes too much memory. What the answer prints is captured,
+    what it changed around it (default dtype, random state, replaced functions …) is put back and listed.
+    """
+    result, out = Run(), _Capped()
+    before = _surroundings()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(_Capped()))
+        stack.enter_context(_no_exit())
+        stack.enter_context(_no_display(result))
+        stack.enter_context(_memory_limit())
+        seen: list[dict] = []
+        worker = threading.Thread(target=_work, args=(answer, probes, call, seen), daemon=True)
+        worker.start()
+        result.stopped = _wait(worker, seconds)
+    result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
+    result.printed = out.text
+    result.effects += _put_back(before)
+    return result
+
+
+def _work(answer: object, probes: list[Probe], call: object, seen: list[dict]) -> None:
+    with contextlib.suppress(_Stop), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for probe in probes:
+            seen.append(_observe(answer, probe, call))
+
+
+def _observe(answer: object, probe: Probe, call: object) -> dict:
+    args = clone(probe.args)
+    if probe.mode == "double":
+        args = _double(args)
+    inputs = [t for i in probe.gradient for t in tensors(args[i])] if probe.mode == "gradient" else []
+    for tensor in inputs:
+        tensor.requires_grad_(True)
+    pretend = PretendDevice(tensors(args)) if probe.mode == "device" else contextlib.nullcontext()
+    try:
+        with pretend:
+            output = call(answer, *args) if call else answer(*args)
+        seen = {"output": snapshot(output), "after": snapshot(tuple(args))}
+        if probe.mode == "gradient":
+            seen["gradient"] = _gradients(output, inputs)
+        if probe.mode == "device":
+            seen["device"] = pretend.verdict(tensors(output))
+        return seen
+    except _Stop:
+        raise
+    except BaseException as error:         # noqa: B902  an answer may raise anything, SystemExit included
+        return {"error": _explain(error), "after": snapshot(tuple(args)), "unwritten": isinstance(
+            error, NotImplementedError)}
+
+
+def _gradients(output: object, inputs: list[torch.Tensor]) -> list:
+    floats = [t for t in tensors(output) if t.is_floating_point()]
+    if not any(t.requires_grad for t in floats):
+        return []
+    total = sum((t * weights_for(t)).sum() for t in floats)
+    found = torch.autograd.grad(total, inputs, allow_unused=True)
+    return [None if grad is None else snapshot(grad)["values"] for grad in found]
+
+
+def weights_for(tensor: torch.Tensor) -> torch.Tensor:
+    """Fixed unequal weights, so that a gradient that is right only in the sum does not pass."""
+    steps = torch.arange(tensor.numel(), dtype=tensor.dtype).reshape(tensor.shape)
+    return 1 + 0.5 * torch.cos(1 + steps)
+
+
+def _double(value: object) -> object:
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(_double(item) for item in value)
+    return {key: _double(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "it calls exit(): an answer returns its result and lets the notebook go on"
+    text = " ".join(str(error).split())[:160]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(os.path.dirname(__file__))]
+    own = [f for f in frames if "site-packages" not in f.filename and os.path.dirname(os.__file__) not in f.filename]
+    line = f" in the line `{own[-1].line.strip()[:80]}`" if own and own[-1].line else ""
+    return f"it raises {type(error).__name__}{': ' + text if text else ''}{line}"
+
+
+def _wait(worker: threading.Thread, seconds: float) -> str:
+    """Wait for the worker; return "" or why it was stopped. A thread that refuses to stop is left behind.
+
+    The limit is on processor time, so that a busy machine does not fail a right answer; three times as long by the clock.
+    """
+    cpu, wall, start, reason = time.process_time() + seconds, time.monotonic() + 3 * seconds, _memory_used(), ""
+    try:
+        while worker.is_alive() and not reason:
+            worker.join(0.02)
+            if time.process_time() > cpu or time.monotonic() > wall:
+                reason = "time"
+            elif _memory_used() - start > 0.8 * MEMORY:
+                reason = "memory"
+    except KeyboardInterrupt:
+        reason = "interrupt"
+    for _ in range(5):
+        if not worker.is_alive():
+            break
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(_Stop))
+        worker.join(0.2)
+    return reason
+
+
+def _memory_used() -> int:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * 4096
+    except OSError:
+        return 0
+
+
+@contextlib.contextmanager
+def _memory_limit():
+    """On Linux, let a huge allocation fail inside the answer instead of freezing the machine."""
+    try:
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        with open("/proc/self/statm", encoding="ascii") as file:
+            limit = int(file.read().split()[0]) * 4096 + MEMORY
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextlib.contextmanager
+def _no_exit():
+    """exit(), quit(), os._exit() and input() raise inside the answer; the kernel lives on."""
+    def leave(*_: object) -> None:
+        raise SystemExit
+
+    def ask(*_: object) -> str:
+        raise RuntimeError("an answer gets its inputs as arguments, it cannot ask for them with input()")
+
+    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask)]
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        places.append((shell, "ask_exit", leave))
+    kept = [(place, name, getattr(place, name)) for place, name, _ in places]
+    for place, name, new in places:
+        setattr(place, name, new)
+    try:
+        yield
+    finally:
+        for place, name, old in kept:
+            setattr(place, name, old)
+
+
+@contextlib.contextmanager
+def _no_display(result: Run):
+    """Figures the answer opens are closed, what it displays is dropped; both are listed."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    open_before = set(pyplot.get_fignums()) if pyplot else set()
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    publisher = getattr(shell, "display_pub", None)
+    if publisher is not None:
+        from IPython.core.displaypub import CapturingDisplayPublisher
+        shell.display_pub = CapturingDisplayPublisher()
+    try:
+        yield
+    finally:
+        shown = publisher is not None and bool(shell.display_pub.outputs)
+        if publisher is not None:
+            shell.display_pub = publisher
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        extra = set(pyplot.get_fignums()) - open_before if pyplot else set()
+        for figure in extra:
+            pyplot.close(figure)
+        if extra or shown:
+            result.effects.append("it draws a figure")
+
+
+def _surroundings() -> dict:
+    numpy_state = numpy.random.get_state()
+    return {
+        "the default dtype": torch.get_default_dtype(), "the default device": torch.get_default_device(),
+        "torch's random state": torch.random.get_rng_state(), "numpy's random state": numpy_state,
+        "Python's random state": random.getstate(), "the environment": dict(os.environ), "the working folder": os.getcwd(),
+        "the recursion limit": sys.getrecursionlimit(), "the number of threads": torch.get_num_threads(),
+        "the module search path": list(sys.path), "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _environment(value: dict) -> None:
+    os.environ.clear()
+    os.environ.update(value)
+
+
+_RESTORE = {
+    "the default dtype": torch.set_default_dtype, "the default device": torch.set_default_device,
+    "torch's random state": torch.random.set_rng_state, "numpy's random state": numpy.random.set_state,
+    "Python's random state": random.setstate, "the environment": _environment, "the working folder": os.chdir,
+    "the recursion limit": sys.setrecursionlimit, "the number of threads": torch.set_num_threads,
+    "the module search path": lambda value: sys.path.__setitem__(slice(None), value),
+    "deterministic mode": torch.use_deterministic_algorithms,
+}
+
+
+def _put_back(before: dict) -> list[str]:
+    effects = _replaced_functions()
+    now = _surroundings()
+    for name, value in before.items():
+        if _key(value) != _key(now[name]):
+            _RESTORE[name](value)
+            effects.append(f"it changes {name}")
+    return effects
+
+
+def _key(value: object) -> object:
+    """Something to compare: arrays and tensors as bytes."""
+    if isinstance(value, tuple):
+        return tuple(_key(item) for item in value)
+    return bytes(value.tolist()) if isinstance(value, torch.Tensor) else getattr(value, "tobytes", lambda: value)()
+
+
+def _replaced_functions() -> list[str]:
+    effects = []
+    for name, place in _WATCHED.items():
+        for key, value in _ORIGINAL[name].items():
+            if vars(place).get(key) is not value and key not in _IGNORED:
+                with contextlib.suppress(AttributeError, TypeError):
+                    setattr(place, key, value)
+                    effects.append(f"it replaces {name}.{key}")
+    return effects
+
+
+class PretendDevice(torch.overrides.TorchFunctionMode):
+    """Treat some CPU tensors as if they lay on a GPU, and notice what would fail there.
+
+    Every result remembers whether it came from one of `inputs`; mixing it with a fresh CPU tensor, or returning a
+    fresh one, is noted. Numbers and single values may be mixed, as on a GPU.
+    """
+
+    def __init__(self, inputs: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.keep = list(inputs)
+        self.there = {id(t) for t in inputs}
+        self.problem = ""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        used = [t for t in tensors(list(args)) + tensors(kwargs)]
+        there = [t for t in used if id(t) in self.there]
+        here = [t for t in used if id(t) not in self.there and t.dim() > 0]
+        name = getattr(func, "__name__", "")
+        result = func(*args, **kwargs)
+        if there and here and name not in ("__getitem__", "__setitem__", "copy_", "index_put_", "to", "__get__"):
+            self.problem = self.problem or f"{name} mixes a new CPU tensor with the input"
+        if name == "numpy" and there:
+            self.problem = self.problem or "numpy() works on the CPU only"
+        back = name == "cpu" or name == "to" and "cpu" in args
+        made_there = kwargs.get("device") not in (None, "cpu") and not used
+        moved = name == "to" and not back and not there and any(isinstance(a, torch.device) for a in args)
+        if (there or made_there or moved) and not back and not (name == "__setitem__"):
+            for tensor in tensors(result):
+                self.there.add(id(tensor))
+                self.keep.append(tensor)
+        elif not used or back or here:
+            self.keep += tensors(result)
+            self.there -= {id(t) for t in tensors(result)} - {id(t) for t in there}
+        return result
+
+    def verdict(self, outputs: list[torch.Tensor]) -> str:
+        """"" where the outputs stay on the inputs' device, else what would go wrong."""
+        if self.problem:
+            return self.problem
+        return "" if all(id(t) in self.there for t in outputs) else "the result is a new CPU tensor"
