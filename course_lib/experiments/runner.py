@@ -30,7 +30,7 @@ class Experiment:
         run: (settings, seed) → scores; every score is a number or a list of numbers.
         arms: name → settings handed to `run`.
         seeds: name → seeds of that arm; "" stands for all others.
-        pairs: (arm, other arm): differences arm − other on the seeds both have.
+        pairs: (arm, other arm): differences arm − other and ratios arm : other on the seeds both have.
         bands: metric → arm whose runs make the band (mean ± 4 sd, never narrower than ± .03, or ± `least`).
         outside: arms that must lie outside every band (learning rate 0, shuffled labels, stopped early).
         needs_scenes: whether the result belongs to a version of the scenes.
@@ -78,19 +78,21 @@ def summarise(experiment: Experiment, runs: list[dict]) -> dict:
         arm: [k for k, v in rs[0]["scores"].items() if isinstance(v, int | float)] for arm, rs in table.items() if rs
     }
     arms = {arm: {k: summary([r["scores"][k] for r in table[arm]]) for k in keys} for arm, keys in scalars.items()}
-    pairs = {}
+    pairs, ratios = {}, {}
     for one, other in experiment.pairs:
         a, b = ({r["seed"]: r["scores"] for r in table[arm]} for arm in (one, other))
         both = sorted(set(a) & set(b))
         if len(both) > 1:
             keys = [k for k in scalars[one] if k in scalars[other]]
             pairs[f"{one} - {other}"] = {k: summary([a[s][k] - b[s][k] for s in both]) for k in keys}
+            keys = [k for k in keys if all(b[s][k] for s in both)]
+            ratios[f"{one} : {other}"] = {k: summary([a[s][k] / b[s][k] for s in both]) for k in keys}
     bands = {
         metric: band([r["scores"][metric] for r in table[arm]], experiment.least.get(metric, 0.03)) | {"arm": arm}
         for metric, arm in experiment.bands.items()
         if len(table[arm]) > 1
     }
-    return {"arms": arms, "pairs": pairs, "bands": bands}
+    return {"arms": arms, "pairs": pairs, "ratios": ratios, "bands": bands}
 
 
 def _write(path: Path, content: dict) -> None:
