@@ -1,0 +1,231 @@
+"""Design §2.1: every concept a lesson imports, and all that its source reaches, was built in an earlier cell or lesson."""
+
+import ast
+
+from house.notebooks import (
+    FUNCTIONS,
+    Library,
+    Notebook,
+    bare,
+    code,
+    course_imports,
+    defined,
+    definitions,
+    demand,
+    each,
+    lessons,
+    make,
+)
+
+FOLLOWED_SUPPORT = ("data", "plots", "checks", "progress", "weights")
+READY_MADE = ("torchvision.ops", "torchvision.models.detection")
+
+
+def names_in_scope(tree: ast.Module, module: str, library: Library) -> dict[str, tuple[str, str]]:
+    """Local name → (module, name) for a module's own definitions and its imports from course_lib."""
+    scope = {}
+    for source, name, local in course_imports(tree):
+        whole = f"{source}.{name}".strip(".") if name else source
+        scope[local] = (whole, "") if whole in library.trees else (source, name)
+    return scope | {name: (module, name) for name in defined(tree)}
+
+
+def mentioned(node: ast.AST) -> set[str]:
+    """Names a definition reads, its own parameters and local variables apart; `a.b` also as "a.b"."""
+    found, local = set(), set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.arg):
+            local.add(part.arg)
+        elif isinstance(part, ast.Name):
+            (found if isinstance(part.ctx, ast.Load) else local).add(part.id)
+        elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+            found.add(f"{part.value.id}.{part.attr}")
+    local -= {node.name} if hasattr(node, "name") else set()
+    if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        local = set()
+    return {name for name in found if name.split(".")[0] not in local}
+
+
+def reached(module: str, name: str, library: Library) -> dict[tuple[str, str], list[str]]:
+    """Everything (module, name) reaches in the library's syntax trees, each with the way that leads there."""
+    way = {(module, name): [name]}
+    queue = [(module, name)]
+    while queue:
+        here = queue.pop()
+        tree = library.trees.get(here[0])
+        node = defined(tree).get(here[1]) if tree else None
+        if node is None and tree is not None and here[1]:
+            step = {here[1]}
+        elif node is None:
+            continue
+        else:
+            node = bare(node)
+            step = mentioned(node)
+        scope = names_in_scope(tree, here[0], library)
+        for source, target, local in course_imports(node) if node is not None else ():
+            scope[local] = (source, target)
+        for word in sorted(step):
+            head, _, attribute = word.partition(".")
+            there = scope.get(head)
+            if there and there[1] == "" and attribute:
+                there = (there[0], attribute)
+            if there and there[1] and there not in way and there != here:
+                way[there] = [*way[here], there[1]]
+                if not library.support(there[0]) or there[0].split(".")[0] in FOLLOWED_SUPPORT:
+                    queue.append(there)
+    return way
+
+
+def violations(notebook: Notebook, before: list[Notebook], library: Library) -> list[str]:
+    """Names that `notebook` imports, or reaches through an import, before they were built."""
+    earlier = definitions([n for n in before if n.number < notebook.number])
+    built = {(name, is_function(node)) for _, _, name, node in earlier}
+    found = []
+    for cell in notebook.code:
+        for module, name, _ in course_imports(cell.tree):
+            where = f"{notebook.name}, cell {cell.id}: "
+            if not name or f"{module}.{name}".strip(".") in library.trees and module == "":
+                found.append(where + f"write `from course_lib.{module or name} import …`, not a whole module")
+                continue
+            if module.split(".")[0] == "experiments" and name != "load_result":
+                found.append(where + f"from experiments a lesson imports only load_result, not {name}")
+            for (source, reach), way in reached(module, name, library).items():
+                if library.support(source) or (reach, is_function(library.concepts[reach][1])) in built:
+                    continue
+                through = f" (reached through {' → '.join(way)})" if len(way) > 1 else ""
+                found.append(where + f"{source}.{reach} is used before a cell built it{through}")
+        if not cell.draft and not cell.exercise:
+            built |= {(name, is_function(node)) for name, node in defined(cell.tree).items()}
+    return found
+
+
+def second_implementations(library: Library) -> list[str]:
+    """Definitions in support modules that repeat a concept module's, by name or by code."""
+    found = []
+    bodies = {ast.unparse(anonymous(node)): name for name, (_, node) in library.concepts.items() if is_function(node)}
+    for module, tree in library.trees.items():
+        if not library.support(module):
+            continue
+        for name, node in defined(tree).items():
+            if name in library.concepts and not name.startswith("_") and is_function(node):
+                found.append(f"{module}.{name} has the name of the concept {library.concepts[name][0]}.{name}")
+            elif is_function(node) and ast.unparse(anonymous(node)) in bodies:
+                found.append(f"{module}.{name} repeats the concept {bodies[ast.unparse(anonymous(node))]}")
+    return found
+
+
+def is_function(node: ast.stmt) -> bool:
+    return isinstance(node, (*FUNCTIONS, ast.ClassDef))
+
+
+def anonymous(node: ast.stmt) -> ast.AST:
+    """A definition with its own name and its local names numbered, so that renaming does not hide a copy."""
+    node = bare(node)
+    node.name = "it"
+    local = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+    local |= {p.id for p in ast.walk(node) if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)}
+    numbers: dict[str, str] = {}
+    for part in ast.walk(node):
+        key = "arg" if isinstance(part, ast.arg) else "id" if isinstance(part, ast.Name) else None
+        if key and getattr(part, key) in local:
+            setattr(part, key, numbers.setdefault(getattr(part, key), f"v{len(numbers)}"))
+    return node
+
+
+def ready_made(library: Library) -> list[str]:
+    """Concept modules that import what the course teaches to write (two_stage wraps torchvision's FasterRCNN)."""
+    found = []
+    for module, tree in library.trees.items():
+        if library.support(module) or module == "two_stage":
+            continue
+        for node in ast.walk(tree):
+            sources = [node.module] if isinstance(node, ast.ImportFrom) else []
+            sources += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{module} imports {s}: the course writes this itself" for s in sources if s.startswith(READY_MADE)]
+    return found
+
+
+ALL, LIBRARY = lessons(), Library.read()
+
+
+@each(ALL)
+def test_built_before_used(notebook):
+    demand(violations(notebook, ALL, LIBRARY))
+
+
+def test_no_second_implementation():
+    demand(second_implementations(LIBRARY))
+
+
+def test_nothing_ready_made():
+    demand(ready_made(LIBRARY))
+
+
+# ---------------------------------------------------------------- the rules can fail
+
+SMALL = Library(
+    {
+        "boxes": ast.parse("EPS = 1\ndef _area(b):\n    return b\ndef iou(a, b):\n    return _area(a) + EPS"),
+        "data": ast.parse("def load():\n    from course_lib.boxes import iou\n    return iou(1, 2)"),
+        "matching": ast.parse("def match(iou):\n    return iou"),
+        "plots": ast.parse("from course_lib import matching\ndef draw():\n    return matching.match(1)"),
+    }
+)
+BUILT = "EPS = 1\ndef _area(b):\n    return b\ndef iou(a, b):\n    return _area(a) + EPS"
+
+
+def found(second: str, first: str | None = None) -> list[str]:
+    before = [make("01_a.ipynb", code(first))] if first else []
+    return violations(make("02_b.ipynb", code(second)), before, SMALL)
+
+
+def test_import_of_an_unbuilt_concept_is_found():
+    assert "iou is used before" in found("from course_lib.boxes import iou")[0]
+    assert found("from course_lib.boxes import iou", BUILT) == []
+
+
+def test_private_helper_and_constant_are_followed():
+    only_iou = "def iou(a, b):\n    return _area(a) + EPS"
+    text = " ".join(found("from course_lib.boxes import iou", only_iou))
+    assert "boxes._area" in text and "boxes.EPS" in text and "iou → _area" in text
+
+
+def test_data_and_plots_are_followed():
+    assert any("load → iou" in line for line in found("from course_lib.data import load"))
+    assert any("draw → match" in line for line in found("from course_lib.plots import draw"))
+
+
+def test_a_parameter_is_not_a_reference():
+    assert found("from course_lib.matching import match", "def match(iou):\n    return iou") == []
+
+
+def test_a_draft_does_not_count():
+    lesson = [make("01_a.ipynb", code(BUILT, "draft"))]
+    assert violations(make("02_b.ipynb", "from course_lib.boxes import iou"), lesson, SMALL)
+
+
+def test_a_later_cell_does_not_count():
+    assert violations(make("02_b.ipynb", "from course_lib.boxes import iou", BUILT), [], SMALL)
+    assert violations(make("02_b.ipynb", BUILT, "from course_lib.boxes import iou"), [], SMALL) == []
+
+
+def test_a_variable_of_that_name_does_not_count():
+    assert violations(make("02_b.ipynb", BUILT.split("def iou")[0] + "iou = 3", "from course_lib.boxes import iou"), [], SMALL)
+
+
+def test_whole_modules_and_experiments_are_refused():
+    assert "not a whole module" in found("from course_lib import boxes")[0]
+    assert "not a whole module" in found("import course_lib.boxes as b")[0]
+    assert "only load_result" in found("from course_lib.experiments.lesson1 import run")[0]
+    assert found("from course_lib.experiments import load_result") == []
+
+
+def test_second_implementation_is_found():
+    copy = "def overlap(p, q):\n    '''Text.'''\n    return _area(p) + EPS"
+    assert second_implementations(Library({**SMALL.trees, "exercises.lesson04": ast.parse(copy)}))
+    assert second_implementations(Library({**SMALL.trees, "plots": ast.parse("def iou():\n    return 7")}))
+    assert second_implementations(SMALL) == []
+
+
+def test_ready_made_is_found():
+    assert ready_made(Library({"boxes": ast.parse("from torchvision.ops import nms")}))
