@@ -47,7 +47,7 @@ def train(
     batches = shuffled_batches(len(pictures), batch_size, torch.Generator().manual_seed(seed))
     model.train().to(memory_format=torch.channels_last)  # the same numbers, stored so that a CPU convolves faster
     optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max(lr, 1e-12), total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
     history = []
     for _ in progress(range(steps), "training"):
         batch = [pictures[i] for i in next(batches)]
