@@ -293,7 +293,7 @@ class Plan:
         self.expected = [snapshot(c.oracle(*clone(c.args))) if c.oracle else None for c in self.cases]
         self.names = self._names()
         self.plan = [(i, "plain") for i in range(len(self.cases))]
-        self.plan += [(i, mode) for mode, most in self._modes() for i in self._smallest(most)]
+        self.plan += [(i, mode) for mode, most in self._modes() for i in self._smallest(mode, most)]
         self.probes = [guard.Probe(self.cases[i].args, mode, self.exercise.gradient) for i, mode in self.plan]
 
     def _modes(self) -> list[tuple[str, int]]:
@@ -302,11 +302,11 @@ class Plan:
                   ("device", 3 if e.device else 0), ("twice", 1)]
         return [(mode, most) for mode, most in wanted if most]
 
-    def _smallest(self, most: int) -> list[int]:
-        """The smallest cases that hold at least one float tensor and nothing empty."""
-        floats = [i for i, c in enumerate(self.cases) if any(t.is_floating_point() for t in tensors(c.args))
-                  and not is_empty(c.args)] or list(range(len(self.cases)))
-        return sorted(floats, key=lambda i: size(self.cases[i].args))[:most]
+    def _smallest(self, mode: str, most: int) -> list[int]:
+        """The smallest cases without empty inputs; for dtype, device and gradient they must hold a float tensor."""
+        full = [i for i, c in enumerate(self.cases) if not is_empty(c.args) and (mode == "twice" or any(
+            t.is_floating_point() for t in tensors(c.args)))]
+        return sorted(full, key=lambda i: size(self.cases[i].args))[:most]
 
     def _names(self) -> list[str]:
         """The names of the answer's arguments, from the first oracle or judge that has them."""
@@ -324,20 +324,22 @@ class Plan:
         number = self.exercise.number
         if run.seen and all(seen.get("unwritten") for seen in run.seen):
             return Result(number, NOT_STARTED)
-        faults = [(rank, size(self.cases[i].args), text) for (i, mode), seen in zip(self.plan, run.seen, strict=False)
+        faults = [(rank, is_empty(self.cases[i].args), size(self.cases[i].args), text)
+                  for (i, mode), seen in zip(self.plan, run.seen, strict=False)
                   for rank, text in self._faults(i, mode, seen)]
         if run.stopped:
             i = self.plan[min(len(run.seen), len(self.plan) - 1)][0]
             why = {"time": "it should end within seconds, yours was still running when it was stopped",
                    "memory": "it takes more than 2 GB of memory", "interrupt": "interrupted"}[run.stopped]
-            faults.append((0, size(self.cases[i].args), f"{why}, {self.inputs(i)}"))
+            faults.append((0, False, 0, f"{why}, {self.inputs(i)}"))
         if run.effects:
-            faults.append((5, 0, f"an answer should leave its surroundings alone, yours does not: {run.effects[0]}"))
+            faults.append((5, False, 0, f"an answer should leave its surroundings alone, yours does not: {run.effects[0]}"))
         if run.printed.strip() and self.exercise.quiet:
-            faults.append((6, 0, f"it should return its result and print nothing, yours prints {run.printed.split(chr(10))[0][:60]!r}"))
+            line = run.printed.strip().splitlines()[0][:60]
+            faults.append((6, False, 0, f"it should return its result and print nothing, yours prints {line!r}"))
         if not faults:
             return Result(number, CORRECT)
-        text = min(faults, key=lambda fault: fault[:2])[2]
+        text = min(faults, key=lambda fault: fault[:3])[3]
         return Result(number, NOT_YET, " ".join(text.split())[:600])
 
     def _faults(self, i: int, mode: str, seen: dict) -> Iterator[tuple[int, str]]:
@@ -353,9 +355,10 @@ class Plan:
             elif wrong:
                 yield 2, f"the same input should give the same result every time: {wrong} the second time, {where}"
         if mode == "plain" and self.exercise.inputs_unchanged:
-            changed = difference(snapshot(self.cases[i].args), seen["after"], 0.0)
+            before, after = snapshot(self.cases[i].args)["items"], seen["after"]["items"]
+            changed = [n for n, a, b in zip(self.names, before, after, strict=False) if difference(a, b, 0.0)]
             if changed:
-                yield 2, f"the input should stay unchanged, yours changes it {where}"
+                yield 2, f"the input should stay unchanged, yours changes {' and '.join(changed)}, {where}"
         if mode == "gradient":
             wrong = self._wrong_gradient(i, seen["gradient"])
             if wrong:

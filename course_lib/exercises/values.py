@@ -75,7 +75,7 @@ def size(value: object) -> int:
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         return sum(size(item) for item in value)
-    return len(value) if isinstance(value, str) else 1
+    return len(value.split()) if isinstance(value, str) else 1
 
 
 def number(value: float) -> str:
@@ -132,7 +132,7 @@ def difference(right: dict, got: dict, tolerance: float, where: str = "") -> str
         return next(filter(None, (difference(a, b, tolerance, at) for at, a, b in pairs)), None)
     if _alike(right.get("value"), got.get("value"), tolerance):
         return None
-    return f"yours gives {show(got.get('value'))}{where and ' at' + where}, right is {show(right.get('value'))}"
+    return f"yours gives {show(got.get('value'))}{where and ' at ' + where}, right is {show(right.get('value'))}"
 
 
 def _items_difference(right: dict, got: dict, tolerance: float, where: str) -> str | None:
@@ -151,7 +151,7 @@ def _tensor_difference(right: dict, got: dict, tolerance: float, where: str) -> 
         if not _alike(a, b, tolerance):
             if len(right["values"]) <= 8:
                 yours, ours = (show(restore(snap)) for snap in (got, right))
-                return f"yours gives {yours}{where and ' at' + where}, right is {ours}"
+                return f"yours gives {yours}{where and ' at ' + where}, right is {ours}"
             at = where + show(_index(flat, right["shape"]))
             return f"yours gives {number(b)} at {at}, right is {number(a)}"
     return None

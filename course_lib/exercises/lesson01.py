@@ -1,0 +1,195 @@
+"""Checkers of lesson 1: box formats, a sibling of the localization loss, pooling, the weight a, two bugs."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, judged, predict, write
+
+FLIP = '''
+def flip(image, boxes):
+    """Mirror a picture [3, H, W] and its boxes [N, 4] left to right."""
+    width = image.shape[2]
+    flipped = boxes.clone()
+    flipped[:, 0] = width - boxes[:, 0]
+    flipped[:, 2] = width - boxes[:, 2]
+    return image.flip(2), flipped
+'''
+
+CLIP = '''
+def clip_to_picture(boxes_cxcywh, size):
+    """Cut boxes [N, 4] (centre, width, height) at the edges of a picture of size (H, W)."""
+    height, width = size
+    cx = boxes_cxcywh[:, 0].clamp(0, width)
+    cy = boxes_cxcywh[:, 1].clamp(0, height)
+    w = boxes_cxcywh[:, 2].clamp(0, width)
+    h = boxes_cxcywh[:, 3].clamp(0, height)
+    return torch.stack([cx, cy, w, h], dim=1)
+'''
+
+
+@write("1.1", "read_yolo", minutes=15, difficulty=2)
+def read_yolo(draw: Draw) -> Iterator[Case]:
+    """Oracle: word by word, with plain numbers."""
+
+    def oracle(text: str, size: tuple[int, int]) -> dict:
+        rows, labels = [], []
+        for line in text.split("\n"):
+            words = line.split()
+            if words:
+                x, y, w, h = (float(word) for word in words[1:])
+                across, down = size[1], size[0]
+                rows += [(x - w / 2) * across, (y - h / 2) * down, (x + w / 2) * across, (y + h / 2) * down]
+                labels.append(1 + int(words[0]))
+        return {"boxes": torch.tensor(rows).reshape(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
+
+    def lines(n: int) -> str:
+        boxes = draw.boxes(n, 100, 100) / 100
+        classes = draw.integers(n, high=8).tolist()
+        shares = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
+        return "\n".join(f"{c} " + " ".join(f"{v:.3f}" for v in row) for c, row in zip(classes, shares, strict=True))
+
+    yield case("x is a share of the width, y of the height, and class 0 becomes label 1", oracle, "0 0.5 0.5 0.2 0.4", (50, 100))
+    yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 1", (40, 80))
+    yield case("a text without lines should give boxes [0, 4] and labels [0]", oracle, "", (60, 90))
+    yield case("blank lines and blanks at the end of a line hold no box", oracle, "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70))
+    for n in (2, 3, 6):
+        size = (draw.integer(20, 60), draw.integer(61, 120))
+        yield case(f"{n} lines should give {n} boxes and {n} labels, in the same order", oracle, lines(n), size)
+
+
+@write("1.2", "balanced_l1", minutes=15, difficulty=2, gradient=(0, 1))
+def balanced_l1(draw: Draw) -> Iterator[Case]:
+    """Oracle: number by number, with the formula of Libra R-CNN (Pang et al. 2019, equations 8 to 10)."""
+    alpha, gamma = 0.5, 1.5
+
+    def one(error: float) -> float:
+        b = math.expm1(gamma / alpha)
+        if error < 1:
+            return alpha / b * (b * error + 1) * math.log(b * error + 1) - alpha * error
+        return gamma * (error - 1) + alpha / b * (b + 1) * math.log(b + 1) - alpha
+
+    def oracle(predicted: Tensor, true: Tensor) -> Tensor:
+        pairs = zip(predicted.tolist(), true.tolist(), strict=True)
+        sums = [sum(one(abs(p - t)) for p, t in zip(a, b, strict=True)) for a, b in pairs]
+        return predicted.new_tensor(sum(sums) / max(len(sums), 1))
+
+    def pair(*errors: float) -> tuple[Tensor, Tensor]:
+        true = torch.tensor([[3.0, 5, 11, 8]])
+        return true + torch.tensor([errors]), true
+
+    yield case("a perfect box should cost 0", oracle, *pair(0, 0, 0, 0))
+    yield case("below 1 pixel the logarithm's branch counts", oracle, *pair(0.5, 0, 0, 0))
+    yield case("from 1 pixel on the loss should rise by 1.5 a pixel, without a jump", oracle, *pair(0, 0, 4, 0))
+    yield case("an error to the left should cost as much as one to the right", oracle, *pair(0, -2, 0.25, -0.75))
+    yield case("no pairs at all should cost 0", oracle, torch.zeros(0, 4), torch.zeros(0, 4))
+    yield case("the four errors should be summed, the pairs averaged", oracle,
+               draw.boxes(2) + draw.normal(2, 4, scale=2), draw.boxes(2))
+    for n in (3, 5):
+        true = draw.boxes(n)
+        yield case("small and large errors may stand side by side", oracle, true + draw.normal(n, 4, scale=1.3), true)
+
+
+@write("1.3", "twin", minutes=10, difficulty=2, empty=False)
+def twin(draw: Draw) -> Iterator[Case]:
+    """Not unique: pools to the same, but the strongest position lies elsewhere."""
+
+    def judge(result: Tensor, features: Tensor) -> str | None:
+        if not isinstance(result, Tensor) or list(result.shape) != list(features.shape):
+            shape = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
+            return f"the result should have shape {list(features.shape)}, yours is {shape}"
+        before, after = features.double().mean(dim=(1, 2)), result.double().mean(dim=(1, 2))
+        if not torch.isfinite(after).all() or (before - after).abs().max() > 1e-4:
+            return f"each channel's mean should stay {[round(v, 3) for v in before.tolist()]}, yours has {[round(v, 3) for v in after.tolist()]}"
+        place = int(features.sum(dim=0).flatten().argmax())
+        strength = result.sum(dim=0).flatten()
+        if strength[place] > strength.max() - 0.1:
+            row, column = divmod(place, features.shape[2])
+            return f"the strongest position should have moved, yours is still at row {row}, column {column}"
+        return None
+
+    def blob(channels: int, rows: int, columns: int, row: int, column: int) -> Tensor:
+        features = draw.uniform(channels, rows, columns)
+        features[:, row, column] += 2
+        return features
+
+    says = "the twin should pool to the same numbers with the object elsewhere"
+    yield judged(says, judge, blob(1, 1, 2, 0, 1))
+    yield judged(says, judge, blob(1, 3, 1, 1, 0))
+    yield judged(says, judge, blob(2, 3, 3, 1, 1))
+    yield judged(says, judge, blob(2, 1, 3, 0, 1))
+    for rows, columns in ((2, 3), (4, 6)):
+        yield judged(says, judge, blob(3, rows, columns, draw.integer(0, rows), draw.integer(0, columns)))
+
+
+predict(
+    "1.4", "pixels", right=0.2 * math.log(8), tolerance=0.05, minutes=5, difficulty=2,
+    misconceptions=[
+        (20 * math.log(8), "that is what the class is worth with a = 20; here a is a hundredth of it"),
+        (math.log(8), "that is the confidence loss by itself; how much of it reaches the total loss?"),
+        (0.2, "that is a by itself; what does it multiply?"),
+        (math.log(8) / 0.2, "a multiplies the confidence loss; you divided by it"),
+        (0.2 * math.log(8) / 4, "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
+                                "one pixel changes it by one"),
+        (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
+        (0, "little, but not nothing: work out both sides"),
+    ],
+    otherwise="write the total loss down twice, with a useless and with a perfect classification; by how much do they differ, and how many "
+              "pixels of one edge make the same difference?",
+)
+
+
+@fix("1.5", "flip", stub=FLIP, minutes=8, difficulty=1)
+def flip(draw: Draw) -> Iterator[Case]:
+    """Oracle: pixel by pixel and box by box."""
+
+    def oracle(image: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        width = image.shape[2]
+        mirrored = image.clone()
+        for column in range(width):
+            mirrored[:, :, column] = image[:, :, width - 1 - column]
+        rows = [[width - right, top, width - left, bottom] for left, top, right, bottom in boxes.tolist()]
+        return mirrored, boxes.new_tensor(rows).reshape(-1, 4)
+
+    def picture(rows: int, columns: int) -> Tensor:
+        return draw.uniform(3, rows, columns)
+
+    yield case("the left edge should stay left of the right edge", oracle, picture(1, 2), torch.tensor([[0.0, 0, 1, 1]]))
+    yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
+    yield case("a box in the upper left corner should end in the upper right one", oracle, picture(2, 4),
+               torch.tensor([[0.0, 0, 1, 1]]))
+    for n, rows, columns in ((1, 3, 5), (2, 4, 7), (4, 6, 9)):
+        yield case("every box should follow its object", oracle, picture(rows, columns), draw.boxes(n, columns, rows))
+
+
+@fix("1.6", "clip_to_picture", stub=CLIP, minutes=10, difficulty=2, gradient=(0,))
+def clip_to_picture(draw: Draw) -> Iterator[Case]:
+    """Oracle: edge by edge."""
+
+    def oracle(boxes_cxcywh: Tensor, size: tuple[int, int]) -> Tensor:
+        rows = []
+        for cx, cy, w, h in boxes_cxcywh.tolist():
+            left, right = (min(max(edge, 0), size[1]) for edge in (cx - w / 2, cx + w / 2))
+            top, bottom = (min(max(edge, 0), size[0]) for edge in (cy - h / 2, cy + h / 2))
+            rows.append([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])
+        return boxes_cxcywh.new_tensor(rows).reshape(-1, 4)
+
+    def boxes(n: int, height: int, width: int) -> Tensor:
+        centres = draw.uniform(n, 2) * torch.tensor([width, height])
+        return torch.cat([centres.round(), 2 * draw.integers(n, 2, low=1, high=12)], dim=1)
+
+    yield case("a box inside the picture should stay as it is", oracle, torch.tensor([[5.0, 3, 4, 2]]), (6, 10))
+    yield case("a box that hangs over the left edge should end there", oracle, torch.tensor([[1.0, 3, 6, 2]]), (6, 10))
+    yield case("a box that hangs over the lower edge should end there", oracle, torch.tensor([[5.0, 6, 2, 4]]), (7, 12))
+    yield case("no boxes should give [0, 4]", oracle, torch.zeros(0, 4), (6, 10))
+    yield case("a box larger than the picture should become the whole picture", oracle,
+               torch.tensor([[7.0, 4, 40, 20]]), (8, 12))
+    yield case("a box with its centre outside the picture should keep the part inside", oracle,
+               torch.tensor([[-1.0, 2, 6, 2]]), (5, 9))
+    for n in (2, 3, 6):
+        yield case("every edge should be cut at the picture's own edge", oracle, boxes(n, 15, 28), (15, 28))
+
+
+explain("1.7", minutes=8, difficulty=2)
