@@ -1,0 +1,109 @@
+"""Run a lesson's cells up to its claims, sound or with a fault planted, each run in a process of its own.
+
+Called by test_claims.py: a JSON list of runs on stdin, a JSON list of results on stdout. A run is
+
+    {"cells": [[id, source], …], "claims": [ids], "faults": {module: [old, new]}}
+
+and its result {"claims": {id: "passed" | "AssertionError: …" | …}, "seconds": {id: …}, "trouble": [first errors]}.
+"""
+
+import ast
+import contextlib
+import importlib.machinery
+import io
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+
+TIME_LIMIT = 240
+
+
+def plant(faults: dict[str, list[str]]) -> None:
+    """Make imports of the named course_lib modules read the faulty text."""
+    ordinary = importlib.machinery.SourceFileLoader.get_code
+
+    def get_code(self, fullname):
+        module = fullname.removeprefix("course_lib.")
+        if fullname == module or module not in faults:
+            return ordinary(self, fullname)
+        old, new = faults[module]
+        return compile(self.get_source(fullname).replace(old, new), self.path, "exec")
+
+    importlib.machinery.SourceFileLoader.get_code = get_code
+
+
+def execute(id: str, source: str, namespace: dict, whole: bool) -> str:
+    """Run a cell; with `whole` it stops at the first error, else every statement gets its turn. "passed" or the error."""
+    verdict, tree = "passed", ast.parse(source)
+    for part in [tree] if whole else [ast.Module([statement], []) for statement in tree.body]:
+        try:
+            exec(compile(part, f"<{id}>", "exec"), namespace)
+        except BaseException as error:
+            here = traceback.extract_tb(error.__traceback__)[-1].filename
+            elsewhere = isinstance(error, AssertionError) and here != f"<{id}>" and "testing" not in here
+            verdict = f"{type(error).__name__}: {str(error)[:300]}" + (f" (raised in {here})" if elsewhere else "")
+            if elsewhere:
+                verdict = "not this cell's assert, " + verdict
+    return verdict
+
+
+def wants_torch(job: dict) -> bool:
+    """Whether a run needs the heavy imports at all."""
+    return any("torch" in source for _, source in job["cells"])
+
+
+def quieten() -> None:
+    """Import what every lesson imports; one thread (safe to fork), no windows, no pictures."""
+    import IPython.display
+    import matplotlib
+    import matplotlib.pyplot
+    import torch
+    import torchvision  # noqa: F401
+
+    matplotlib.use("Agg")
+    torch.set_num_threads(1)
+    IPython.display.display = lambda *things, **options: None
+
+
+def run(job: dict) -> dict:
+    """Run one job and say how its claim cells ended."""
+    if wants_torch(job):
+        quieten()
+    plant(job["faults"])
+    namespace, result = {"__name__": "__main__"}, {"claims": {}, "seconds": {}, "trouble": []}
+    for id, source in job["cells"]:
+        start = time.monotonic()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            verdict = execute(id, source, namespace, whole=id in job["claims"])
+        result["seconds"][id] = time.monotonic() - start
+        if id in job["claims"]:
+            result["claims"][id] = verdict
+        elif verdict != "passed":
+            result["trouble"].append(f"cell {id}: {verdict}")
+    return result
+
+
+def main() -> None:
+    """Read the jobs, run two at a time, write the results."""
+    jobs = json.load(sys.stdin)
+    method = "fork" if sys.platform == "linux" else "spawn"
+    if method == "fork" and any(map(wants_torch, jobs)):
+        quieten()  # once, shared by the forked runs
+    workers = min(2, os.cpu_count() or 1, max(1, len(jobs)))
+    with multiprocessing.get_context(method).Pool(workers, maxtasksperchild=1) as pool:
+        waiting = [pool.apply_async(run, [job]) for job in jobs]
+        results = []
+        for job, answer in zip(jobs, waiting, strict=True):
+            try:
+                results.append(answer.get(TIME_LIMIT))
+            except multiprocessing.TimeoutError:
+                late = f"no end after {TIME_LIMIT} s"
+                results.append({"claims": dict.fromkeys(job["claims"], late), "seconds": {}, "trouble": []})
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Design §1 and §2.5: short documented functions, imports that run one way, no machine's folders."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+from house.notebooks import FUNCTIONS, ROOT, Library, course_imports, demand
+
+ABOVE_CONCEPTS = ("plots", "exercises", "experiments", "cli")
+FOLDER = re.compile(r"(?<![\w.:/])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+", r"tmp/\w+"]) + r")/|[A-Z]:\\Users")
+TEXT = {".py", ".ipynb", ".md", ".toml", ".yml", ".txt", ".json", ".sh", ".html", ".css", "", ".cfg"}
+
+
+def functions(tree: ast.Module) -> list[tuple[str, ast.FunctionDef, bool]]:
+    """(dotted name, node, public) of module-level functions and of methods."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, FUNCTIONS):
+            found.append((node.name, node, not node.name.startswith("_")))
+        elif isinstance(node, ast.ClassDef):
+            for part in node.body:
+                if isinstance(part, FUNCTIONS):
+                    public = not node.name.startswith("_") and not part.name.startswith("_")
+                    found.append((f"{node.name}.{part.name}", part, public))
+    return found
+
+
+def lengths(library: Library) -> list[str]:
+    """Functions have at most 40 lines of code, nested ones counted with their owner."""
+    found = []
+    for module, tree in library.trees.items():
+        for name, node, _ in functions(tree):
+            lines = node.end_lineno - node.lineno + 1 - docstring_lines(node)
+            if lines > 40:
+                found.append(f"{module}.{name}: {lines} lines without docstring, at most 40")
+    return found
+
+
+def docstring_lines(node: ast.AST) -> int:
+    """Lines that a definition's docstring takes."""
+    if ast.get_docstring(node) is None:
+        return 0
+    return node.body[0].end_lineno - node.body[0].lineno + 1
+
+
+def interfaces(library: Library) -> list[str]:
+    """Public functions, methods and classes have docstrings; functions have type hints on all arguments and result."""
+    found = []
+    for module, tree in library.trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+                found.append(f"{module}.{node.name}: no docstring")
+        for name, node, public in functions(tree):
+            if public and not ast.get_docstring(node):
+                found.append(f"{module}.{name}: no docstring")
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            bare = [a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")]
+            if public and (bare or node.returns is None):
+                found.append(f"{module}.{name}: no type hint for {', '.join(bare) or 'the result'}")
+        if tree.body and not ast.get_docstring(tree):
+            found.append(f"{module or 'course_lib'}: no docstring")
+    return found
+
+
+def directions(library: Library) -> list[str]:
+    """Concept modules know nothing of plots, exercises, experiments or cli; nothing imports a notebook's world."""
+    found = []
+    for module, tree in library.trees.items():
+        if library.support(module):
+            continue
+        for source, name, _ in course_imports(tree):
+            whole = source or name
+            if whole.split(".")[0] in ABOVE_CONCEPTS:
+                found.append(f"{module} imports {whole}: imports run from notebooks down to concepts")
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{module} imports {n}" for n in names if n.split(".")[0] in ("matplotlib", "IPython")]
+    return found
+
+
+def machine_paths(texts: dict[str, str]) -> list[str]:
+    """Absolute folders of somebody's machine in the project's files."""
+    found = []
+    for name, text in texts.items():
+        for match in FOLDER.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(f"{name}:{line}: names a folder of one machine: {text[match.start() : match.end() + 20]!r}")
+    return found
+
+
+def project_texts() -> dict[str, str]:
+    """The project's text files: those git knows or would add, else everything outside hidden folders."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    names = listing.stdout.split("\n") if listing.returncode == 0 else [
+        str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if not any(q.startswith(".") for q in p.relative_to(ROOT).parts)
+    ]
+    paths = [Path(ROOT, name) for name in names if name]
+    readable = [p for p in paths if p.is_file() and p.suffix in TEXT]
+    return {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8", errors="ignore") for p in readable}
+
+
+LIBRARY = Library.read()
+
+
+def test_functions_are_short():
+    demand(lengths(LIBRARY))
+
+
+def test_public_functions_are_documented():
+    demand(interfaces(LIBRARY))
+
+
+def test_imports_run_one_way():
+    demand(directions(LIBRARY))
+
+
+def test_no_machine_paths():
+    demand(machine_paths(project_texts()))
+
+
+# ---------------------------------------------------------------- the rules can fail
+
+
+def small(text: str, module: str = "boxes") -> Library:
+    return Library({module: ast.parse('"""Module."""\n' + text)})
+
+
+def test_long_functions_are_found():
+    body = "".join(f"    x = {i}\n" for i in range(40))
+    assert lengths(small("def f():\n" + body))
+    assert lengths(small("class A:\n" + "\n".join("    " + line for line in ("def f():\n" + body).splitlines())))
+    assert lengths(small('def f():\n    """' + "\n" * 30 + '    """\n' + body.replace("    x = 0\n", ""))) == []
+
+
+def test_missing_hints_and_docstrings_are_found():
+    assert len(interfaces(small("def f(x):\n    pass"))) == 2
+    assert interfaces(small('def f(x: int):\n    """Text."""'))
+    assert interfaces(small("class A:\n    x = 1"))
+    assert interfaces(small("def _f(x):\n    pass")) == []
+    assert interfaces(small('def f(x: int) -> int:\n    """Text."""')) == []
+
+
+def test_wrong_imports_are_found():
+    assert directions(small("from course_lib.plots import show"))
+    assert directions(small("def f():\n    from course_lib import experiments"))
+    assert directions(small("import matplotlib.pyplot as plt"))
+    assert directions(small("from course_lib.plots import show", "exercises.lesson01")) == []
+
+
+def test_machine_paths_are_found():
+    for folder in ("home/anna", "Users/anna", "root", "tmp/x", "work"):
+        assert machine_paths({"a.py": f'open("/{folder}/data.txt")'}), folder
+    assert machine_paths({"a.md": "see https://example.org/" + "home/anna/x, and data/home/x/"}) == []
