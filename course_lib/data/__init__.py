@@ -1,0 +1,105 @@
+"""The course's pictures: `load(kind, split)` gives embedded scenes, or photographs where COURSE_DATA names a folder."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from course_lib.data.voc import DataError, VOCFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / "data" / "cache"
+KINDS = ("one-object", "standard", "crowded")
+SPLITS = ("train", "val", "test")
+
+__all__ = ["CACHE", "KINDS", "SPLITS", "DataError", "VOCFolder", "load", "on_scenes"]
+
+
+def on_scenes() -> bool:
+    """True with the embedded scenes, False where COURSE_DATA names a folder of photographs."""
+    return not os.environ.get("COURSE_DATA", "").strip()
+
+
+def load(kind: str, split: str, size: tuple[int, int] = (128, 128), confirm: bool = False) -> VOCFolder:
+    """A split of the course's data as a data set of (image [3, H, W] float 0–1, dict(boxes, labels, difficult)).
+
+    The embedded scenes are drawn on first use and cached. With COURSE_DATA=path (relative paths start at the
+    repository's root) it reads that Pascal VOC folder instead: pictures and boxes letterboxed to `size`, one summary
+    line printed, and for "one-object" only the largest object of each picture.
+
+    Args:
+        kind: "one-object", "standard" or "crowded"; on photographs only "one-object" makes a difference.
+        split: "train", "val" or "test", on photographs the name of any list in ImageSets/Main.
+        size: (H, W) of the pictures.
+        confirm: must be True to open the test split, which is for confirming runs only.
+
+    Raises:
+        ValueError: an unknown kind or split, or the test split without `confirm=True`.
+        DataError: the folder cannot be read; names file, object and remedy.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r}: choose one of {', '.join(KINDS)}.")
+    if split == "test" and not confirm:
+        raise ValueError("The test split is for confirming runs only; use 'val', or pass confirm=True if this is one.")
+    if not on_scenes():
+        return _photographs(kind, split, size)
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r}: choose one of {', '.join(SPLITS)}.")
+    from course_lib.data import scenes
+
+    return VOCFolder(_scenes_folder(kind, size), split, scenes.CLASSES, quiet=True)
+
+
+def _scenes_folder(kind: str, size: tuple[int, int]) -> Path:
+    """The cached folder of scenes, drawn on first use into a temporary folder and then renamed."""
+    from course_lib.data import scenes
+
+    folder = CACHE / f"scenes-{scenes.VERSION}-{kind}-{size[0]}x{size[1]}"
+    if folder.is_dir():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="drawing-") as scratch:
+        scenes.write_scenes(Path(scratch) / "scenes", kind=kind, size=size)
+        try:
+            (Path(scratch) / "scenes").rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                shutil.move(Path(scratch) / "scenes", folder)
+    return folder
+
+
+def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:
+    """The folder that COURSE_DATA names, letterboxed."""
+    given = os.environ["COURSE_DATA"].strip().strip("'\"")
+    root = ROOT / Path(given).expanduser()
+    if not root.is_dir():
+        raise DataError(
+            f"COURSE_DATA={given}: no such folder ({root}); relative paths start at the repository's root. "
+            "Correct the path, or unset COURSE_DATA to use the embedded scenes."
+        )
+    dataset = VOCFolder(root, split, size=size)
+    return _largest_only(dataset) if kind == "one-object" else dataset
+
+
+def _largest_only(dataset: VOCFolder) -> VOCFolder:
+    """Keep each picture's largest object that is not difficult; leave out pictures that have none."""
+    keep, reduced = [], 0
+    for index, target in enumerate(dataset.targets):
+        easy = (~target["difficult"]).nonzero()[:, 0]
+        if len(easy) == 0:
+            continue
+        width, height = (target["boxes"][easy, 2:] - target["boxes"][easy, :2]).unbind(1)
+        largest = easy[torch.argmax(width * height)]
+        dataset._targets[index] = {key: value[largest : largest + 1] for key, value in target.items()}
+        reduced += len(target["labels"]) > 1
+        keep.append(index)
+    gone = len(dataset) - len(keep)
+    print(
+        f"One object a picture: of {len(dataset)} pictures, {reduced} had more and keep their largest; "
+        f"{gone} without objects left out."
+    )
+    if not keep:
+        raise DataError(f"{dataset.root}: no picture of split {dataset.split!r} has an object; choose another split.")
+    return dataset.select(keep)
