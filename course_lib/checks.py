@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
@@ -56,6 +56,24 @@ def check_same_size(images: Sequence[Tensor], size: tuple[int, int] | None = Non
                 f"images[{index}]: expected {wanted[0]} × {wanted[1]} pixels (H × W), got "
                 f"{image.shape[-2]} × {image.shape[-1]}; resize it with its boxes (data.transforms.letterbox)."
             )
+
+
+def check_plain_layers(network: nn.Module) -> None:
+    """Raise unless kernel, stride and padding, one number each, describe every layer of `network` (lesson 2).
+
+    Raises:
+        ValueError: names the first convolution or pooling that is transposed, dilated or not square.
+    """
+    windows = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.ConvTranspose2d)
+    for name, layer in network.named_modules():
+        if isinstance(layer, windows):
+            numbers = [layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1)]
+            both = [n if isinstance(n, tuple) else (n, n) for n in numbers]
+            if isinstance(layer, nn.ConvTranspose2d) or any(n[0] != n[1] for n in both) or both[3] != (1, 1):
+                raise ValueError(
+                    f"{name or 'network'}: {layer} is transposed, dilated or not square; "
+                    "its field needs more than kernel, stride and padding."
+                )
 
 
 def in_band(
