@@ -36,7 +36,7 @@ render: $(READY) ## run notebooks and store their outputs (one: NB=notebooks/04_
 	$(RUN) course_lib.cli.render $(NB)
 
 html: $(READY)   ## the course as static pages in html/
-	$(RUN) course_lib.cli.html
+	$(RUN) course_lib.cli.pages
 
 bench: $(READY)  ## time ours against torchvision's
 	$(RUN) course_lib.cli.bench

@@ -92,6 +92,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    started = [notebook.cells[0].id]
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -99,14 +100,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
         record_timing=False,
         coalesce_streams=True,
         store_widget_state=False,
+        on_cell_start=lambda cell, cell_index: started.append(cell.id),
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(path.resolve().parent)}},
     )
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        cell = last_cell_run(notebook)
-        raise RenderError(f"{path.name}, cell {cell}: stopped\n{ANSI.sub('', str(error))}") from None
+        raise RenderError(f"{path.name}, cell {started[-1]}: stopped\n{ANSI.sub('', str(error))}") from None
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
@@ -114,12 +115,6 @@ def execute(path: Path) -> nbformat.NotebookNode:
             if output.output_type == "error":
                 raise RenderError(f"{path.name}, cell {cell.id}: stores an error; catch it and print it instead")
     return clean(notebook)
-
-
-def last_cell_run(notebook: nbformat.NotebookNode) -> str:
-    """Return the id of the last cell that started, where a stopped run must have stopped."""
-    started = [c.id for c in notebook.cells if c.get("execution_count") is not None or c.get("outputs")]
-    return started[-1] if started else notebook.cells[0].id
 
 
 def write(path: Path, notebook: nbformat.NotebookNode) -> bool:
