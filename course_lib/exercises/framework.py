@@ -193,8 +193,11 @@ def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float =
     if not callable(answer):
         return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is "
                                                 f"{describe(snapshot(answer))}")
+    replaced = guard.put_back_functions(guard.ORIGINAL, only_by="__main__")
     plan = Plan(exercise, seed)
-    return plan.judge(guard.run(answer, plan.probes, exercise.call, seconds))
+    run = guard.run(answer, plan.probes, exercise.call, seconds)
+    run.effects += [effect.replace("it replaces", "a cell of the notebook replaces") for effect in replaced]
+    return plan.judge(run)
 
 
 # --- has the reader begun? ---------------------------------------------------------------------------------------
@@ -349,7 +352,7 @@ class Plan:
             yield (1 if mode == "plain" else 3), f"{self._context(mode) or says}, but {seen['error']}, {where}"
             return
         if mode in ("plain", "twice"):
-            wrong = self._wrong(i, seen["output"])
+            wrong = self.wrong(i, seen["output"])
             if wrong and mode == "plain":
                 yield 1, f"{says}: {wrong}, {where}"
             elif wrong:
@@ -372,7 +375,8 @@ class Plan:
         return {"gradient": "the input should be allowed to require a gradient", "twice": "a second call should work",
                 "double": "a float64 input should work"}.get(mode, "")
 
-    def _wrong(self, i: int, output: dict) -> str | None:
+    def wrong(self, i: int, output: dict) -> str | None:
+        """What is wrong with the result of case i (a snapshot), or None."""
         one = self.cases[i]
         if one.oracle:
             return difference(self.expected[i], output, self.exercise.tolerance)

@@ -21,8 +21,6 @@ SECONDS = 10.0
 MEMORY = 2 * 2**30
 _WATCHED = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": torch.nn.functional,
             "builtins": builtins, "math": math, "torch.nn.Module": torch.nn.Module}
-_ORIGINAL = {name: {key: value for key, value in vars(place).items() if callable(value)}
-             for name, place in _WATCHED.items()}
 _IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "print"}
 
 
@@ -70,7 +68,7 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
     what it changed around it (default dtype, random state, replaced functions …) is put back and listed.
     """
     result, out = Run(), _Capped()
-    before = _surroundings()
+    before, functions = _surroundings(), functions_now()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(_Capped()))
@@ -83,7 +81,7 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         result.stopped = _wait(worker, seconds)
     result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
     result.printed = out.text
-    result.effects += _put_back(before)
+    result.effects += put_back_functions(functions) + _put_back(before)
     return result
 
 
@@ -276,8 +274,7 @@ _RESTORE = {
 
 
 def _put_back(before: dict) -> list[str]:
-    effects = _replaced_functions()
-    now = _surroundings()
+    effects, now = [], _surroundings()
     for name, value in before.items():
         if _key(value) != _key(now[name]):
             _RESTORE[name](value)
@@ -292,15 +289,26 @@ def _key(value: object) -> object:
     return bytes(value.tolist()) if isinstance(value, torch.Tensor) else getattr(value, "tobytes", lambda: value)()
 
 
-def _replaced_functions() -> list[str]:
+def functions_now() -> dict[str, dict]:
+    """The functions of torch, builtins and math that answers and checkers use, as they are at this moment."""
+    return {name: {key: value for key, value in vars(place).items() if callable(value) and key not in _IGNORED}
+            for name, place in _WATCHED.items()}
+
+
+def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
+    """Undo replaced functions (those of module `only_by`, where given); say which."""
     effects = []
     for name, place in _WATCHED.items():
-        for key, value in _ORIGINAL[name].items():
-            if vars(place).get(key) is not value and key not in _IGNORED:
+        for key, value in before[name].items():
+            new = vars(place).get(key)
+            if new is not value and (not only_by or getattr(new, "__module__", only_by) == only_by):
                 with contextlib.suppress(AttributeError, TypeError):
                     setattr(place, key, value)
                     effects.append(f"it replaces {name}.{key}")
     return effects
+
+
+ORIGINAL = functions_now()
 
 
 class PretendDevice(torch.overrides.TorchFunctionMode):

@@ -1,0 +1,94 @@
+"""Every checker rejects its wrong answers, naming the broken property, and accepts its right ones (design §4)."""
+
+import ast
+import inspect
+import textwrap
+
+import pytest
+from book import EXERCISES, RIGHT, WRONG, each, each_trial, of
+
+from course_lib.exercises import framework, guard
+
+SEEDS = (0, 1, 2)
+
+
+@each_trial(WRONG)
+def test_wrong_answer_is_rejected_for_the_right_reason(trial):
+    exercise = framework.find(trial.number)
+    result = framework.evaluate(exercise, trial.answer)
+    assert result.state == framework.NOT_YET, "was let through"
+    assert trial.says in result.message
+    for seed in SEEDS[1:]:
+        assert framework.evaluate(exercise, trial.answer, seed).state == framework.NOT_YET, f"let through, seed {seed}"
+
+
+@each_trial(RIGHT)
+def test_right_answer_is_accepted(trial):
+    for seed in SEEDS:
+        result = framework.evaluate(framework.find(trial.number), trial.answer, seed)
+        assert result.state == framework.CORRECT, result.message
+
+
+@each_trial([t for t in WRONG if not t.same_as_oracle])
+def test_wrong_answer_differs_from_the_oracle(trial):
+    plan = framework.Plan(framework.find(trial.number), 0)
+    run = guard.run(trial.answer, plan.probes, plan.exercise.call)
+    pairs = zip(plan.plan, run.seen, strict=False)
+    wrong = ["error" in seen or plan.wrong(i, seen["output"]) for (i, mode), seen in pairs if mode == "plain"]
+    assert any(wrong), "its values are right everywhere; give only_behaviour=True if another rule is meant"
+
+
+@each("write", "fix")
+def test_enough_answers(exercise):
+    wrong, right = of(exercise, WRONG), of(exercise, RIGHT)
+    assert len({t.label for t in wrong}) >= 6, "at least six differently named wrong answers"
+    assert len({t.label for t in right}) >= 2, "at least two right answers"
+    assert all(t.says for t in wrong)
+    bodies = {ast.dump(ast.parse(textwrap.dedent(inspect.getsource(t.answer))).body[0].body[-1]) for t in right}
+    assert len(bodies) >= 2, "the right answers are written in one way"
+
+
+@each("write", "fix")
+def test_cases(exercise):
+    for seed in SEEDS:
+        plan = framework.Plan(exercise, seed)
+        assert len(plan.cases) >= 3
+        assert not exercise.empty or any(framework.is_empty(c.args) for c in plan.cases), "no case with an empty input"
+        for c in plan.cases:
+            assert c.oracle is None or framework.difference(
+                framework.snapshot(c.oracle(*framework.clone(c.args))), framework.snapshot(c.oracle(*c.args)), 0
+            ) is None, "the oracle changes its input or is random"
+
+
+@each("fix")
+def test_the_bug_is_a_bug(exercise):
+    namespace = {}
+    exec("import torch, math\n" + exercise.stub, namespace)
+    result = framework.evaluate(exercise, namespace[exercise.answer])
+    assert result.state == framework.NOT_YET, "without source the broken function must be judged, and fail"
+
+
+@each("predict")
+def test_predictions(exercise):
+    assert framework.evaluate(exercise, exercise.right).state == framework.CORRECT
+    assert framework.evaluate(exercise, None).state == framework.evaluate(exercise, ...).state == framework.NOT_STARTED
+    messages = [framework.evaluate(exercise, value) for value, _ in exercise.misconceptions]
+    assert [r.state for r in messages] == [framework.NOT_YET] * len(messages)
+    assert [r.message for r in messages] == [message for _, message in exercise.misconceptions]
+    assert len(set(messages)) >= 3, "at least three misconceptions, each with its own message"
+    for message in [r.message for r in messages] + [exercise.otherwise]:
+        assert framework.show(exercise.right) not in message.replace(",", " ").split(), "the message tells the answer"
+    assert framework.evaluate(exercise, object()).state == framework.NOT_YET
+
+
+def test_every_listed_answer_has_an_exercise():
+    numbers = {e.number for e in EXERCISES if e.kind in ("write", "fix")}
+    assert {t.number for t in WRONG + RIGHT} <= numbers
+
+
+@pytest.mark.parametrize("number", sorted({int(e.number.split(".")[0]) for e in EXERCISES}))
+def test_enough_exercises_of_different_kinds(number):
+    exercises = framework.lesson(number)
+    assert len(exercises) >= 4
+    assert len({e.kind for e in exercises}) >= 3
+    assert [e.number for e in exercises] == [f"{number}.{k + 1}" for k in range(len(exercises))]
