@@ -88,7 +88,15 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def execute(path: Path) -> nbformat.NotebookNode:
     """Run a notebook from a fresh kernel, in its own folder, and return it cleaned. The file is not touched."""
-    notebook = read(path)
+    return run(read(path), path)
+
+
+def run(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+    """Run a notebook that was read from `path` and return it cleaned.
+
+    Raises:
+        RenderError: a cell raised, wrote to stderr, or the kernel died; says which cell.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
