@@ -32,3 +32,20 @@ def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
     check_boxes(boxes_cxcywh, "boxes_cxcywh")
     half = boxes_cxcywh[..., 2:] / 2
     return torch.cat([boxes_cxcywh[..., :2] - half, boxes_cxcywh[..., :2] + half], dim=-1)
+
+
+def iou(boxes: Tensor, other: Tensor) -> Tensor:
+    """Intersection over union (Jaccard index) of every box with every other box: [N, 4] and [M, 4] → [N, M].
+
+    Both in xyxy, in the same units. 1 for a box with itself, 0 for boxes that only touch, and 0 (not NaN) for two boxes
+    without area. Source: Everingham et al. 2010, "The Pascal Visual Object Classes challenge", section 4.2.
+    """
+    check_boxes(boxes)
+    check_boxes(other, "other")
+    x1, y1, x2, y2 = boxes.T.contiguous()[:, :, None]
+    u1, v1, u2, v2 = other.T.contiguous()[:, None, :]
+    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
+    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
+    overlap = width * height
+    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - overlap
+    return overlap / union.clamp(min=torch.finfo(union.dtype).tiny)

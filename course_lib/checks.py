@@ -22,6 +22,33 @@ def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
         )
 
 
+def check_objects(boxes: Tensor) -> None:
+    """Raise if an object's box has no area: its offsets would be minus infinity, and the loss NaN.
+
+    Raises:
+        ValueError: names the first such object.
+    """
+    empty = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(dim=1).logical_not().nonzero()[:, 0].tolist()
+    if empty:
+        raise ValueError(
+            f"boxes[{empty[0]}]: {boxes[empty[0]].tolist()} has no area; corners are x1 < x2 and y1 < y2, "
+            "and an object without area must be left out."
+        )
+
+
+def check_thresholds(foreground: float, background: float) -> None:
+    """Raise unless 0 ≤ background ≤ foreground ≤ 1.
+
+    Raises:
+        ValueError: says which.
+    """
+    if not 0 <= background <= foreground <= 1:
+        raise ValueError(
+            f"foreground {foreground}, background {background}: a box is background below `background` and an "
+            "object from `foreground` on, so 0 ≤ background ≤ foreground ≤ 1."
+        )
+
+
 def check_images(images: Sequence[Tensor]) -> None:
     """Raise unless `images` is a non-empty sequence of float tensors [3, H, W].
 

@@ -1,0 +1,81 @@
+"""Matching (lesson 4): which default box is responsible for which object, and what each box has to learn.
+
+Source: Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2; the ignore band: Ren et al. 2015, "Faster
+R-CNN", section 3.1.2, and Lin et al. 2017, "Focal loss for dense object detection", section 4.
+"""
+
+import torch
+from torch import Tensor
+
+from course_lib.boxes import iou, xyxy_to_cxcywh
+from course_lib.checks import check_boxes, check_objects, check_thresholds
+
+BACKGROUND = -1  # a box that overlaps no object enough
+BETWEEN = -2  # a box that is neither object nor background; the loss leaves it out
+
+
+def one_box_each(closeness: Tensor) -> Tensor:
+    """Give every object a box of its own: take the largest number, cross out its row and column, repeat.
+
+    Args:
+        closeness: [N, M], objects by boxes; larger is closer, −inf says that this pair is out of the question.
+
+    Returns:
+        The index of each object's box, [N] int64; −1 for an object with no possible box left. Of equal numbers the first
+        object goes first, and takes the first of its equally good boxes.
+        Source: the bipartite step of Liu et al. 2016, section 2.2 (after Erhan et al. 2014, MultiBox).
+    """
+    closeness = closeness.clone()
+    chosen = closeness.new_full((len(closeness),), -1, dtype=torch.int64)
+    best, box = closeness.max(dim=1)
+    while best.max() > -torch.inf:
+        winner = best.argmax()
+        taken = box[winner]
+        chosen[winner] = taken
+        closeness[winner] = -torch.inf
+        closeness[:, taken] = -torch.inf
+        again = box == taken
+        best[again], box[again] = closeness[again].max(dim=1)
+    return chosen
+
+
+def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, background: float = 0.5) -> Tensor:
+    """Say for every default box which object it is responsible for.
+
+    A box takes the object it overlaps most, if their IoU reaches `foreground`. Below `background` it is background;
+    between the two it is neither. Besides, every object gets one box of its own whatever their IoU: pairs are made in
+    the order of their IoU. An object whose overlapping boxes have all gone to others takes the free box whose
+    centre is nearest; only when there are more objects than boxes do some go without.
+
+    Args:
+        boxes: objects [N, 4], xyxy pixels; N may be 0, then all boxes are background.
+        default_boxes: [M, 4], xyxy pixels.
+        foreground: smallest IoU of a box with its object.
+        background: a box whose largest IoU is below this is background; at most `foreground`.
+
+    Returns:
+        [M] int64: the index of the object, BACKGROUND (−1) or BETWEEN (−2).
+
+    Raises:
+        ValueError: an object has no area (no box can learn it), or `background` is above `foreground`.
+    """
+    check_boxes(boxes)
+    check_boxes(default_boxes, "default_boxes")
+    check_objects(boxes)
+    check_thresholds(foreground, background)
+    table = iou(boxes, default_boxes)
+    if table.numel() == 0:
+        return torch.full((len(default_boxes),), BACKGROUND, device=default_boxes.device)
+    best, matches = table.max(dim=0)
+    matches[best < foreground] = BETWEEN
+    matches[best < background] = BACKGROUND
+    chosen = one_box_each(table.masked_fill(table == 0, -torch.inf))
+    lost = chosen < 0
+    if lost.any():
+        centres, others = xyxy_to_cxcywh(boxes[lost])[:, :2], xyxy_to_cxcywh(default_boxes)[:, :2]
+        distance = torch.cdist(centres, others)
+        distance[:, chosen[~lost]] = torch.inf
+        chosen[lost] = one_box_each(-distance)
+    served = (chosen >= 0).nonzero()[:, 0]
+    matches[chosen[served]] = served
+    return matches
