@@ -7,6 +7,7 @@ from queue import Empty
 
 import pytest
 from nbval import kernel as nbval_kernel
+from nbval.plugin import IPyNbCell
 
 os.environ["COURSE_QUIET"] = "1"
 os.environ.pop("COURSE_DATA", None)
@@ -32,6 +33,14 @@ def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
 
 
 nbval_kernel.RunningKernel.await_reply = await_reply
+
+
+def reportinfo(self) -> tuple:
+    """Name a notebook's cell by its id in reports, not by a count."""
+    return self.path, 0, f"{self.parent.nodeid}::{self.cell.get('id', self.name)}"
+
+
+IPyNbCell.reportinfo = reportinfo
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -26,8 +26,8 @@ MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<![\\\s])\$(?!
 UNKNOWN_TO_MATHTEXT = {r"\\[td]frac\b": r"\\frac", r"\\[lr]vert\b": "|", r"\\[bB]ig+[lr]?\b": "", r"\\(g|l)e\b": r"\\\1eq"}
 STYLE = """
 body { margin: 0; font: 17px/1.6 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
-main { max-width: 50rem; margin: 0 auto; padding: 1rem 1.2rem 5rem; }
-nav { display: flex; justify-content: space-between; gap: 1rem; max-width: 50rem; margin: 0 auto; padding: .8rem 1.2rem; }
+main { max-width: 54rem; margin: 0 auto; padding: 1rem 1.2rem 5rem; }
+nav { display: flex; justify-content: space-between; gap: 1rem; max-width: 54rem; margin: 0 auto; padding: .8rem 1.2rem; }
 h1, h2, h3 { line-height: 1.25; margin: 2.2em 0 .6em; } h1 { margin-top: 1em; }
 a { color: #0b5fa5; } img { max-width: 100%; height: auto; }
 pre { font: 14px/1.45 ui-monospace, monospace; overflow-x: auto; padding: .7rem .9rem; margin: .6rem 0; }
