@@ -80,17 +80,27 @@ def violations(notebook: Notebook, before: list[Notebook], library: Library) -> 
     """Names that `notebook` imports, or reaches through an import, before they were built."""
     earlier = definitions([n for n in before if n.number < notebook.number])
     built = {(name, is_function(node)) for _, _, name, node in earlier}
-    found = []
+    found, whole = [], {}
     for cell in notebook.code:
-        for module, name, _ in course_imports(cell.tree):
-            where = f"{notebook.name}, cell {cell.id}: "
-            if not name or f"{module}.{name}".strip(".") in library.trees and module == "":
-                found.append(where + f"write `from course_lib.{module or name} import …`, not a whole module")
-                continue
+        where = f"{notebook.name}, cell {cell.id}: "
+        wanted = []
+        for module, name, local in course_imports(cell.tree):
+            inside = f"{module}.{name}".strip(".")
+            if name and inside not in library.trees:
+                wanted.append((module, name))
+            elif inside in library.trees and library.support(inside) and inside.split(".")[0] != "experiments" and name:
+                whole[local] = inside
+            else:
+                found.append(where + f"write `from course_lib.{inside} import …`, not a whole module")
+        for word in mentioned(cell.tree):
+            if word.split(".")[0] in whole and "." in word:
+                wanted.append((whole[word.split(".")[0]], word.split(".")[1]))
+        for module, name in wanted:
             if module.split(".")[0] == "experiments" and name != "load_result":
                 found.append(where + f"from experiments a lesson imports only load_result, not {name}")
             for (source, reach), way in reached(module, name, library).items():
-                if library.support(source) or (reach, is_function(library.concepts[reach][1])) in built:
+                known = library.concepts.get(reach)
+                if library.support(source) or known and (reach, is_function(known[1])) in built:
                     continue
                 through = f" (reached through {' → '.join(way)})" if len(way) > 1 else ""
                 found.append(where + f"{source}.{reach} is used before a cell built it{through}")
@@ -216,6 +226,8 @@ def test_a_variable_of_that_name_does_not_count():
 def test_whole_modules_and_experiments_are_refused():
     assert "not a whole module" in found("from course_lib import boxes")[0]
     assert "not a whole module" in found("import course_lib.boxes as b")[0]
+    assert found("from course_lib import plots\nplots.PALETTE") == []
+    assert any("draw → match" in line for line in found("from course_lib import plots\nplots.draw()"))
     assert "only load_result" in found("from course_lib.experiments.lesson1 import run")[0]
     assert found("from course_lib.experiments import load_result") == []
 

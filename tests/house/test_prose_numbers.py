@@ -19,7 +19,7 @@ from house.notebooks import ROOT, Cell, Notebook, code, demand, each, lessons, m
 
 NUMBER = re.compile(r"(?<![\w.,/])[-+]?(?:\d+(?:,\d{3})*)?(?:\.\d+|(?<=\d)(?=\s?(?:%|per cent)))(?:\s?(?:%|per cent))?(?![\w/]|\.\d)")
 REFERENCE = re.compile(
-    r"(?:exercises?|sections?|§|figures?|fig\.|tables?|equations?|chapters?|lessons?|python|torch|torchvision|version)"
+    r"(?:exercises?|solutions?|sections?|§|figures?|fig\.|tables?|equations?|chapters?|lessons?|python|torch|torchvision|version)"
     r"[  ]*[\d.]+(?:(?:,| and| to|–|-)[  ]*\d+\.\d+)*",
     re.IGNORECASE,
 )
