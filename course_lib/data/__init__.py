@@ -73,7 +73,7 @@ def _scenes_folder(kind: str, size: tuple[int, int]) -> Path:
 def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:
     """The folder that COURSE_DATA names, letterboxed."""
     given = os.environ["COURSE_DATA"].strip().strip("'\"")
-    root = ROOT / Path(given).expanduser()
+    root = (ROOT / Path(given).expanduser()).resolve()
     if not root.is_dir():
         raise DataError(
             f"COURSE_DATA={given}: no such folder ({root}); relative paths start at the repository's root. "
@@ -98,7 +98,7 @@ def _largest_only(dataset: VOCFolder) -> VOCFolder:
     gone = len(dataset) - len(keep)
     print(
         f"One object a picture: of {len(dataset)} pictures, {reduced} had more and keep their largest; "
-        f"{gone} without objects left out."
+        f"{gone} without an object that is not difficult left out."
     )
     if not keep:
         raise DataError(f"{dataset.root}: no picture of split {dataset.split!r} has an object; choose another split.")

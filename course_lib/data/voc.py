@@ -62,23 +62,21 @@ NOTED = {
 }
 
 
-def _holds(size: tuple[int, int] | None, corners: np.ndarray) -> bool:
+def _holds(size: tuple[int, int] | None, boxes: np.ndarray) -> bool:
     """Whether all boxes lie inside a picture of (W, H), within a pixel."""
-    if size is None:
-        return False
-    return len(corners) == 0 or bool(corners.min() >= -1 and (corners[:, 2:].max(axis=0) <= np.add(size, 1)).all())
+    return size is not None and bool((boxes >= -1).all() and (boxes[:, 2:] <= np.add(size, 1)).all())
 
 
-def _straighten(corners: np.ndarray, label: Annotation, where: str) -> np.ndarray:
-    """Put swapped corners in order."""
-    low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
-    straight = np.concatenate([low, high], axis=1)
-    for index in np.flatnonzero((straight != corners).any(axis=1)):
-        label.notes.append(Note("swapped", where, int(index) + 1, str(corners[index].tolist())))
-    return straight
+def _to_xyxy(label: Annotation, where: str) -> np.ndarray:
+    """Boxes [N, 4] as (xmin − 1, ymin − 1, xmax, ymax), swapped corners put in order first."""
+    low = np.minimum(label.corners[:, :2], label.corners[:, 2:])
+    high = np.maximum(label.corners[:, :2], label.corners[:, 2:])
+    for index in np.flatnonzero((low != label.corners[:, :2]).any(axis=1)):
+        label.notes.append(Note("swapped", where, int(index) + 1, str(label.corners[index].tolist())))
+    return np.concatenate([low - 1, high], axis=1)
 
 
-def _turn(pixels: np.ndarray, orientation: int, label: Annotation, where: str) -> np.ndarray:
+def _turn(pixels: np.ndarray, orientation: int, boxes: np.ndarray, label: Annotation, where: str) -> np.ndarray:
     """Turn a picture upright unless its boxes were drawn on the picture as stored.
 
     The declared size decides; where it fits both or neither, upright wins if the boxes fit into it.
@@ -90,7 +88,7 @@ def _turn(pixels: np.ndarray, orientation: int, label: Annotation, where: str) -
     if stored != upright and label.size in (stored, upright):
         turn = label.size == upright
     else:
-        turn = _holds(upright, label.corners) or not _holds(stored, label.corners)
+        turn = _holds(upright, boxes) or not _holds(stored, boxes)
     label.notes.append(Note("turned" if turn else "unturned", where, detail=f"orientation {orientation}"))
     if not turn:
         return pixels
@@ -99,26 +97,24 @@ def _turn(pixels: np.ndarray, orientation: int, label: Annotation, where: str) -
     return np.asarray(ImageOps.exif_transpose(picture))
 
 
-def _scale_to_real(label: Annotation, real: tuple[int, int], where: str) -> np.ndarray:
-    """Corners in pixels of the real size (W, H), where the annotation declares another.
+def _scale_to_real(boxes: np.ndarray, real: tuple[int, int], label: Annotation, where: str) -> np.ndarray:
+    """Boxes in pixels of the real size (W, H), where the annotation declares another.
 
     They belong to the one size that holds them all; if both do and the proportions agree, to the smaller one.
     """
     if label.size == real:
-        return label.corners
+        return boxes
     factor = np.divide(real, label.size) if label.size else np.ones(2)
     alike = abs(factor[0] / factor[1] - 1) < 0.01
-    in_real, in_declared = _holds(real, label.corners), _holds(label.size, label.corners)
-    scale = len(label.corners) > 0 and in_declared and (not in_real or (alike and factor[0] > 1))
+    scale = len(boxes) > 0 and _holds(label.size, boxes) and (not _holds(real, boxes) or (alike and factor[0] > 1))
     label.notes.append(Note("scaled" if scale else "size", where, detail=f"declared {label.size}, real {real}"))
-    return label.corners * np.tile(factor, 2) if scale else label.corners
+    return boxes * np.tile(factor, 2) if scale else boxes
 
 
-def _mend_boxes(
-    corners: np.ndarray, size: tuple[int, int], label: Annotation, where: str, smallest: float
+def _cut_to_picture(
+    boxes: np.ndarray, size: tuple[int, int], label: Annotation, where: str, smallest: float
 ) -> tuple[np.ndarray, list[int]]:
-    """Boxes [K, 4] xyxy inside a picture of (W, H), and the indices of the K objects that keep theirs."""
-    boxes = np.concatenate([corners[:, :2] - 1, corners[:, 2:]], axis=1)
+    """Boxes [K, 4] inside a picture of (W, H), and the indices of the K objects that keep theirs."""
     cut = boxes.clip(0, np.array(size * 2, dtype=np.float64))
     kept = []
     for index, (box, inner) in enumerate(zip(boxes, cut, strict=True)):
@@ -130,7 +126,7 @@ def _mend_boxes(
         elif (inner != box).any():
             kind = "zero" if (box[:2] >= -1).all() and (box[2:] <= size).all() else "clipped"
         if kind:
-            label.notes.append(Note(kind, where, index + 1, str(corners[index].tolist())))
+            label.notes.append(Note(kind, where, index + 1, str(label.corners[index].tolist())))
         if kind not in ("outside", "tiny"):
             kept.append(index)
     return cut[kept], kept
@@ -303,11 +299,11 @@ class VOCFolder(Dataset):
         pixels, orientation, mode = read_picture(picture_path)
         if mode != "RGB":
             label.notes.append(Note("rgb", f"JPEGImages/{picture_path.name}", detail=mode))
-        label.corners = _straighten(label.corners, label, where)
-        pixels = _turn(pixels, orientation, label, where)
+        boxes = _to_xyxy(label, where)
+        pixels = _turn(pixels, orientation, boxes, label, where)
         height, width = pixels.shape[:2]
-        corners = _scale_to_real(label, (width, height), where)
-        boxes, kept = _mend_boxes(corners, (width, height), label, where, self._smallest)
+        boxes = _scale_to_real(boxes, (width, height), label, where)
+        boxes, kept = _cut_to_picture(boxes, (width, height), label, where, self._smallest)
         labels = [self._label(label, index, where) for index in kept]
         known = [row for row, number in enumerate(labels) if number]
         target = {
