@@ -13,10 +13,12 @@ import importlib.machinery
 import io
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
 import time
 import traceback
+from multiprocessing.connection import Connection
 
 TIME_LIMIT = 240
 
@@ -36,7 +38,7 @@ def plant(faults: dict[str, list[str]]) -> None:
 
 
 def execute(id: str, source: str, namespace: dict, whole: bool) -> str:
-    """Run a cell; with `whole` it stops at the first error, else every statement gets its turn. "passed" or the error."""
+    """Run a cell; with `whole` it stops at the first error, else every statement gets its turn. "passed" or the first error."""
     verdict, tree = "passed", ast.parse(source)
     for part in [tree] if whole else [ast.Module([statement], []) for statement in tree.body]:
         try:
@@ -44,9 +46,9 @@ def execute(id: str, source: str, namespace: dict, whole: bool) -> str:
         except BaseException as error:
             here = traceback.extract_tb(error.__traceback__)[-1].filename
             elsewhere = isinstance(error, AssertionError) and here != f"<{id}>" and "testing" not in here
-            verdict = f"{type(error).__name__}: {str(error)[:300]}" + (f" (raised in {here})" if elsewhere else "")
-            if elsewhere:
-                verdict = "not this cell's assert, " + verdict
+            said = f"{type(error).__name__}: {str(error)[:300]}"
+            said = f"not this cell's assert ({here}), {said}" if elsewhere else said
+            verdict = said if verdict == "passed" else verdict
     return verdict
 
 
@@ -86,23 +88,49 @@ def run(job: dict) -> dict:
     return result
 
 
+def report(job: dict, end: Connection) -> None:
+    """Run a job in this process and send its result."""
+    end.send(run(job))
+
+
+def run_all(jobs: list[dict], context: multiprocessing.context.BaseContext, workers: int) -> list[dict]:
+    """Run every job in a process of its own (which may start others), `workers` at a time."""
+    results, running, waiting = {}, {}, list(enumerate(jobs))
+    while running or waiting:
+        while waiting and len(running) < workers:
+            index, job = waiting.pop(0)
+            receive, send = context.Pipe(duplex=False)
+            process = context.Process(target=report, args=(job, send))
+            process.start()
+            send.close()
+            running[receive] = (index, process, time.monotonic())
+        for end in multiprocessing.connection.wait(list(running), timeout=1) + [
+            end for end, (_, _, start) in running.items() if time.monotonic() - start > TIME_LIMIT
+        ]:
+            index, process, _ = running.pop(end, (None, None, None))
+            if process is None:
+                continue
+            try:
+                results[index] = end.recv() if end.poll() else died(jobs[index], f"no end after {TIME_LIMIT} s")
+            except EOFError:
+                results[index] = died(jobs[index], "the process died")
+            process.kill()
+            process.join()
+    return [results[index] for index in range(len(jobs))]
+
+
+def died(job: dict, why: str) -> dict:
+    """The result of a run that did not end by itself."""
+    return {"claims": dict.fromkeys(job["claims"], why), "seconds": {}, "trouble": []}
+
+
 def main() -> None:
     """Read the jobs, run two at a time, write the results."""
     jobs = json.load(sys.stdin)
-    method = "fork" if sys.platform == "linux" else "spawn"
-    if method == "fork" and any(map(wants_torch, jobs)):
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    if context.get_start_method() == "fork" and any(map(wants_torch, jobs)):
         quieten()  # once, shared by the forked runs
-    workers = min(2, os.cpu_count() or 1, max(1, len(jobs)))
-    with multiprocessing.get_context(method).Pool(workers, maxtasksperchild=1) as pool:
-        waiting = [pool.apply_async(run, [job]) for job in jobs]
-        results = []
-        for job, answer in zip(jobs, waiting, strict=True):
-            try:
-                results.append(answer.get(TIME_LIMIT))
-            except multiprocessing.TimeoutError:
-                late = f"no end after {TIME_LIMIT} s"
-                results.append({"claims": dict.fromkeys(job["claims"], late), "seconds": {}, "trouble": []})
-    json.dump(results, sys.stdout)
+    json.dump(run_all(jobs, context, min(2, os.cpu_count() or 1)), sys.stdout)
 
 
 if __name__ == "__main__":
