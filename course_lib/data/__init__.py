@@ -1,8 +1,6 @@
 """The course's pictures: `load(kind, split)` gives embedded scenes, or photographs where COURSE_DATA names a folder."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -49,25 +47,7 @@ def load(kind: str, split: str, size: tuple[int, int] = (128, 128), confirm: boo
         raise ValueError(f"split {split!r}: choose one of {', '.join(SPLITS)}.")
     from course_lib.data import scenes
 
-    return VOCFolder(_scenes_folder(kind, size), split, scenes.CLASSES, quiet=True)
-
-
-def _scenes_folder(kind: str, size: tuple[int, int]) -> Path:
-    """The cached folder of scenes, drawn on first use into a temporary folder and then renamed."""
-    from course_lib.data import scenes
-
-    folder = CACHE / f"scenes-{scenes.VERSION}-{kind}-{size[0]}x{size[1]}"
-    if folder.is_dir():
-        return folder
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="drawing-") as scratch:
-        scenes.write_scenes(Path(scratch) / "scenes", kind=kind, size=size)
-        try:
-            (Path(scratch) / "scenes").rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                shutil.move(Path(scratch) / "scenes", folder)
-    return folder
+    return VOCFolder(scenes.write_scenes(CACHE, kind, size), split, scenes.CLASSES, quiet=True)
 
 
 def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:
