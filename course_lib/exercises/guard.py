@@ -10,6 +10,28 @@ import threading
 import time
 import traceback
 import warnings
+from builtins import (  # noqa: UP029  as they are now, whatever an answer replaces
+    all,
+    any,
+    bool,
+    callable,
+    dict,
+    getattr,
+    int,
+    isinstance,
+    len,
+    list,
+    max,
+    min,
+    range,
+    set,
+    setattr,
+    str,
+    sum,
+    tuple,
+    type,
+    vars,
+)
 from dataclasses import dataclass, field
 
 import numpy
@@ -17,14 +39,15 @@ import torch
 
 from course_lib.exercises.values import clone, snapshot, tensors
 
+_numpy = torch.Tensor.numpy
 SECONDS = 10.0
 MEMORY = 2 * 2**30
-_WATCHED = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": torch.nn.functional,
-            "builtins": builtins, "math": math, "torch.nn.Module": torch.nn.Module}
-_IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "print"}
+_WATCHED = {"builtins": builtins, "math": math, "torch": torch, "torch.Tensor": torch.Tensor,
+            "torch.nn.functional": torch.nn.functional, "torch.nn.Module": torch.nn.Module}
+_IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "Storage"}
 
 
-class _Stop(BaseException):
+class Stop(BaseException):
     """Thrown into the thread of an answer that has run too long."""
 
 
@@ -76,23 +99,30 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         stack.enter_context(_no_display(result))
         stack.enter_context(_memory_limit())
         seen: list[dict] = []
-        worker = threading.Thread(target=_work, args=(answer, probes, call, seen), daemon=True)
+        arguments = (answer, probes, call, seen, result.effects, functions)
+        worker = threading.Thread(target=_work, args=arguments, daemon=True)
         worker.start()
         result.stopped = _wait(worker, seconds)
     result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
     result.printed = out.text
-    result.effects += put_back_functions(functions) + _put_back(before)
+    result.effects = list(result.effects) + put_back_functions(functions) + _put_back(before)
     return result
 
 
-def _work(answer: object, probes: list[Probe], call: object, seen: list[dict]) -> None:
-    with contextlib.suppress(_Stop), warnings.catch_warnings():
+def _work(answer: object, probes: list[Probe], call: object, seen: list, effects: list, functions: dict) -> None:
+    def guarded(*args: object) -> object:
+        try:
+            return call(answer, *args) if call else answer(*args)
+        finally:                           # before anything else uses what the answer may have replaced
+            effects.extend(put_back_functions(functions))
+
+    with contextlib.suppress(Stop), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for probe in probes:
-            seen.append(_observe(answer, probe, call))
+            seen.append(_observe(guarded, probe))
 
 
-def _observe(answer: object, probe: Probe, call: object) -> dict:
+def _observe(answer: object, probe: Probe) -> dict:
     args = clone(probe.args)
     if probe.mode == "double":
         args = _double(args)
@@ -102,14 +132,14 @@ def _observe(answer: object, probe: Probe, call: object) -> dict:
     pretend = PretendDevice(tensors(args)) if probe.mode == "device" else contextlib.nullcontext()
     try:
         with pretend:
-            output = call(answer, *args) if call else answer(*args)
+            output = answer(*args)
         seen = {"output": snapshot(output), "after": snapshot(tuple(args))}
         if probe.mode == "gradient":
             seen["gradient"] = _gradients(output, inputs)
         if probe.mode == "device":
             seen["device"] = pretend.verdict(tensors(output))
         return seen
-    except _Stop:
+    except Stop:
         raise
     except BaseException as error:         # noqa: B902  an answer may raise anything, SystemExit included
         return {"error": _explain(error), "after": snapshot(tuple(args)), "unwritten": isinstance(
@@ -167,7 +197,7 @@ def _wait(worker: threading.Thread, seconds: float) -> str:
     for _ in range(5):
         if not worker.is_alive():
             break
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(_Stop))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
         worker.join(0.2)
     return reason
 
@@ -286,7 +316,9 @@ def _key(value: object) -> object:
     """Something to compare: arrays and tensors as bytes."""
     if isinstance(value, tuple):
         return tuple(_key(item) for item in value)
-    return bytes(value.tolist()) if isinstance(value, torch.Tensor) else getattr(value, "tobytes", lambda: value)()
+    if isinstance(value, torch.Tensor):
+        return _numpy(value).tobytes()
+    return value.tobytes() if isinstance(value, numpy.ndarray) else value
 
 
 def functions_now() -> dict[str, dict]:
@@ -299,6 +331,10 @@ def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
     """Undo replaced functions (those of module `only_by`, where given); say which."""
     effects = []
     for name, place in _WATCHED.items():
+        if place in (torch.Tensor, torch.nn.Module) and not only_by:
+            for key in [k for k, v in vars(place).items() if callable(v) and k not in before[name]]:
+                delattr(place, key)        # an addition that hides an inherited method
+                effects.append(f"it replaces {name}.{key}")
         for key, value in before[name].items():
             new = vars(place).get(key)
             if new is not value and (not only_by or getattr(new, "__module__", only_by) == only_by):
@@ -336,6 +372,8 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         if name == "numpy" and there:
             self.problem = self.problem or "numpy() works on the CPU only"
         back = name == "cpu" or name == "to" and "cpu" in args
+        if back:
+            result = result.clone()        # on a CPU it is the very same tensor
         made_there = kwargs.get("device") not in (None, "cpu") and not used
         moved = name == "to" and not back and not there and any(isinstance(a, torch.device) for a in args)
         if (there or made_there or moved) and not back and not (name == "__setitem__"):
