@@ -45,7 +45,7 @@ def scenes(tmp_path: Path, monkeypatch) -> ModuleType:
     module.VERSION, module.CLASSES, module.calls = "t1", CLASSES, []
 
     def write_scenes(root: Path, kind: str = "standard", size: tuple[int, int] = (128, 128)) -> Path:
-        folder = root / f"scenes-t1-{kind}-{size[0]}x{size[1]}"
+        folder = root / f"scenes-{module.VERSION}-{kind}-{size[0]}x{size[1]}"
         if not folder.is_dir():
             module.calls.append((kind, size))
             one = picture(*size, [[1, 2, 9, 12]], [2])
@@ -57,25 +57,6 @@ def scenes(tmp_path: Path, monkeypatch) -> ModuleType:
     monkeypatch.setattr(data, "scenes", module, raising=False)
     monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
     return module
-
-
-def test_scenes_are_drawn_once_per_kind_and_size(scenes, capsys) -> None:
-    for kind, size in (("standard", (16, 24)), ("standard", (16, 24)), ("crowded", (16, 24)), ("crowded", (24, 16))):
-        assert load(kind, "train", size)[0][0].shape == (3, *size)
-    assert scenes.calls == [("standard", (16, 24)), ("crowded", (16, 24)), ("crowded", (24, 16))]
-    assert sorted(p.name for p in data.CACHE.iterdir()) == [
-        "scenes-t1-crowded-16x24",
-        "scenes-t1-crowded-24x16",
-        "scenes-t1-standard-16x24",
-    ]
-    assert capsys.readouterr().out == ""
-
-
-def test_another_version_is_another_folder(scenes) -> None:
-    load("standard", "val", (16, 24))
-    scenes.VERSION = "t2"
-    load("standard", "val", (16, 24))
-    assert len(scenes.calls) == 2
 
 
 def test_item_slice_and_targets(scenes) -> None:
