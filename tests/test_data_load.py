@@ -59,6 +59,36 @@ def scenes(tmp_path: Path, monkeypatch) -> ModuleType:
     return module
 
 
+def test_scenes_are_drawn_once_per_kind_and_size_and_read_without_a_word(scenes, capsys) -> None:
+    for kind, size in (("standard", (16, 24)), ("standard", (16, 24)), ("crowded", (16, 24)), ("crowded", (24, 16))):
+        assert load(kind, "train", size)[0][0].shape == (3, *size)
+    assert scenes.calls == [("standard", (16, 24)), ("crowded", (16, 24)), ("crowded", (24, 16))]
+    assert capsys.readouterr().out == ""
+
+
+def test_another_version_is_another_folder(scenes) -> None:
+    load("standard", "val", (16, 24))
+    scenes.VERSION = "t2"
+    load("standard", "val", (16, 24))
+    assert len(scenes.calls) == 2
+
+
+@pytest.mark.parametrize("kind", data.KINDS)
+def test_real_scenes_are_read_as_they_were_drawn(kind, tmp_path, monkeypatch) -> None:
+    """Few pictures, drawn in this process: the reader finds nothing to mend and every box where it was drawn."""
+    from course_lib.data import scenes
+
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 4, "val": 2, "test": 1})
+    monkeypatch.setattr(data, "CACHE", tmp_path)
+    scenes.write_scenes(tmp_path, kind, (96, 128), workers=1)
+    val = load(kind, "val", (96, 128))
+    assert not val.notes and len(val) == 2 and val.classes == scenes.CLASSES
+    for index, (image, target) in enumerate(zip(*val[:], strict=True)):
+        scene = scenes.draw_scene((1, index), kind, (96, 128))
+        assert target["boxes"].tolist() == scene.boxes.tolist() and target["labels"].tolist() == scene.labels.tolist()
+        assert (image.permute(1, 2, 0) * 255 - torch.from_numpy(scene.image)).abs().mean() < 4  # JPEG
+
+
 def test_item_slice_and_targets(scenes) -> None:
     train = load("standard", "train", (16, 24))
     image, target = train[-1]

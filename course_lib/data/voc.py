@@ -362,7 +362,7 @@ class VOCFolder(Dataset):
         pixels = self._pixels[index]
         if pixels is None:
             pixels = self._read(self.names[index])[0]
-        return pixels.float() / 255, {key: value.clone() for key, value in self._targets[index].items()}
+        return pixels.float().div_(255), {key: value.clone() for key, value in self._targets[index].items()}
 
     def select(self, indices: Sequence[int]) -> "VOCFolder":
         """The same data set with only these pictures, in this order; the pictures are shared, not copied."""
