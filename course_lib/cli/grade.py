@@ -52,8 +52,8 @@ def read_cells(path: Path) -> list[Cell]:
         found = json.loads(text)["cells"]
     except (ValueError, KeyError, TypeError, RecursionError):
         found = list(_whole_cells(text))
-        if not found:
-            raise ValueError("the file is not a notebook: no cell of it can be read") from None
+    if not isinstance(found, list) or not found:
+        raise ValueError("the file is not a notebook: no cell of it can be read")
     return [Cell(_source(c), _tags(c)) for c in found if isinstance(c, dict) and c.get("cell_type") == "code"]
 
 
@@ -71,7 +71,7 @@ def _whole_cells(text: str) -> Iterator[dict]:
 
 def _source(cell: dict) -> str:
     source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(str(line) for line in source)
+    return "".join(str(line) for line in source) if isinstance(source, list) else str(source)
 
 
 def _tags(cell: dict) -> list[str]:
@@ -126,6 +126,8 @@ class Submission:
         self.name, self.path, self.seed, self.seconds = name, path, seed, seconds
         self.results: dict[str, Result] = {}
         self.exercises: list[Exercise] = []
+        self.plans: dict[str, Plan] = {}
+        self.retried: set[str] = set()
 
     def grade(self) -> dict[str, Result]:
         """A result for every counted exercise of the lesson; "" as the number where there is no lesson to be found."""
@@ -143,8 +145,7 @@ class Submission:
             return {e.number: Result(e.number, NOT_YET, broken) for e in self.exercises}
         open_ones = [task for e in self.exercises if (task := self._task(e))]
         while open_ones:
-            done = self._run(open_ones)
-            open_ones = open_ones[max(done, 1):]
+            open_ones = open_ones[self._run(open_ones):]
         return {e.number: self.results[e.number] for e in self.exercises}
 
     def _settle(self, exercise: Exercise, state: str, message: str = "") -> None:
@@ -175,30 +176,36 @@ class Submission:
         task = {"exercise": exercise.number, "name": exercise.answer, "value": exercise.kind == "predict",
                 "cells": cells, "seconds": self.seconds, "probes": []}
         if exercise.kind != "predict":
-            self.plans = {**getattr(self, "plans", {}), exercise.number: Plan(exercise, self.seed)}
+            self.plans[exercise.number] = Plan(exercise, self.seed)
             task["probes"] = [{"args": snapshot(p.args), "mode": p.mode, "gradient": list(p.gradient)}
                               for p in self.plans[exercise.number].probes]
         return task
 
     def _run(self, tasks: list[dict]) -> int:
-        """Send tasks to a fresh process and judge what comes back; return how many were settled."""
+        """Send tasks to a fresh process and judge what comes back; return how many were settled.
+
+        A task whose reply cannot be trusted, perhaps due to the one before it, gets a second try in a fresh process.
+        """
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
                 reply = child.ask(task, wait=8 * self.seconds + 30)
-                if isinstance(reply, str):
-                    self._settle(exercise, NOT_YET, reply)
-                    return count + 1
+                if reply is None and exercise.number not in self.retried:
+                    self.retried.add(exercise.number)
+                    return count
                 try:
                     self.results[exercise.number] = self._judge(exercise, reply)
                 except Exception:          # a reply that student code has made up
                     self._settle(exercise, NOT_YET, "the answer tampered with its result")
-                if reply.get("stopped"):
+                    return count + 1
+                if isinstance(reply, str) or reply.get("stopped"):
                     return count + 1
         return len(tasks)
 
-    def _judge(self, exercise: Exercise, reply: dict) -> Result:
+    def _judge(self, exercise: Exercise, reply: dict | str) -> Result:
         number = exercise.number
+        if isinstance(reply, str):
+            return Result(number, NOT_YET, reply)
         if reply.get("missing"):
             return Result(number, NOT_YET, f"`{exercise.answer}` is not defined when its cells have run")
         if exercise.kind == "predict" and "value" in reply:
@@ -246,20 +253,20 @@ class Child:
         except (BrokenPipeError, OSError):
             pass
 
-    def ask(self, task: dict, wait: float) -> dict | str:
-        """The reply to a task, or why there is none."""
+    def ask(self, task: dict, wait: float) -> dict | str | None:
+        """The reply to a task, or why there is none; None where something else was sent."""
         self._send(task)
         try:
             line = self.lines.get(timeout=wait)
         except queue.Empty:
             return "the answer did not end in time"
+        if not line:
+            return "the answer ended the process it ran in (too much memory, too long, or a call that exits)"
         try:
             reply = json.loads(line)
         except (ValueError, RecursionError):
-            return "the answer ended the process it ran in (too much memory, too long, or a call that exits)"
-        if not isinstance(reply, dict) or reply.get("exercise") != task["exercise"]:
-            return "the answer tampered with its result"
-        return reply
+            return None
+        return reply if isinstance(reply, dict) and reply.get("exercise") == task["exercise"] else None
 
     def __enter__(self) -> "Child":
         return self

@@ -2,13 +2,13 @@
 import builtins
 import contextlib
 import ctypes
+import linecache
 import math
 import os
 import random
 import sys
 import threading
 import time
-import traceback
 import warnings
 from builtins import (  # noqa: UP029  as they are now, whatever an answer replaces
     all,
@@ -40,6 +40,7 @@ import torch
 from course_lib.exercises.values import clone, snapshot, tensors
 
 _numpy = torch.Tensor.numpy
+_FOREIGN = (os.path.dirname(__file__), os.path.dirname(os.path.dirname(torch.__file__)), os.path.dirname(os.__file__))
 SECONDS = 10.0
 MEMORY = 2 * 2**30
 _WATCHED = {"builtins": builtins, "math": math, "torch": torch, "torch.Tensor": torch.Tensor,
@@ -172,11 +173,15 @@ def _double(value: object) -> object:
 def _explain(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "it calls exit(): an answer returns its result and lets the notebook go on"
-    text = " ".join(str(error).split())[:160]
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(os.path.dirname(__file__))]
-    own = [f for f in frames if "site-packages" not in f.filename and os.path.dirname(os.__file__) not in f.filename]
-    line = f" in the line `{own[-1].line.strip()[:80]}`" if own and own[-1].line else ""
-    return f"it raises {type(error).__name__}{': ' + text if text else ''}{line}"
+    text, line = " ".join(str(error)[:300].split())[:160], ""
+    trace = error.__traceback__
+    while trace is not None:               # the last line of the reader's own code; there may be millions
+        code = trace.tb_frame.f_code
+        if not code.co_filename.startswith(_FOREIGN):
+            line = code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    line = linecache.getline(*line).strip()[:80] if line else ""
+    return f"it raises {type(error).__name__}{': ' + text if text else ''}" + (f" in the line `{line}`" if line else "")
 
 
 def _wait(worker: threading.Thread, seconds: float) -> str:

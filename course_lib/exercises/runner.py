@@ -111,11 +111,11 @@ def main() -> None:
     calls = {number: _call(number) for number in first["calls"]}
     limits(first["memory"], first["cpu"])
     hide_checkers()
-    send = channel.write
+    send, dumps, loads = channel.write, json.dumps, json.loads
     for line in tasks:
-        task = json.loads(line)
+        task = loads(line)
         found = answer(task, calls)
-        send(json.dumps({"exercise": task["exercise"], **found}) + "\n")
+        send(dumps({"exercise": task["exercise"], **found}) + "\n")
         channel.flush()
         if found.get("stopped"):           # its thread may still be running: the next task gets a fresh process
             os._exit(0)
