@@ -34,6 +34,48 @@ def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
     return torch.cat([boxes_cxcywh[..., :2] - half, boxes_cxcywh[..., :2] + half], dim=-1)
 
 
+def encode(boxes: Tensor, default_boxes: Tensor, variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2)) -> Tensor:
+    """The four offsets that lead from each default box to its object: [N, 4] and [N, 4] → [N, 4], no units.
+
+    Args:
+        boxes: objects, xyxy pixels, with positive width and height.
+        default_boxes: one for each object, xyxy pixels.
+        variances: typical size of the four offsets, by which they are divided: x, y, width, height.
+
+    Source: Liu et al. 2016 (SSD), equation 2; the variances are those of the authors' code.
+    """
+    check_boxes(boxes)
+    check_boxes(default_boxes, "default_boxes")
+    (x1, y1, x2, y2), (a1, b1, a2, b2) = boxes.unbind(-1), default_boxes.unbind(-1)
+    w, h = a2 - a1, b2 - b1
+    x = (x1 + x2 - a1 - a2) / (2 * w * variances[0])
+    y = (y1 + y2 - b1 - b2) / (2 * h * variances[1])
+    width = ((x2 - x1) / w).log() / variances[2]
+    height = ((y2 - y1) / h).log() / variances[3]
+    return torch.stack([x, y, width, height], dim=-1)
+
+
+def decode(offsets: Tensor, default_boxes: Tensor, variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2)) -> Tensor:
+    """The boxes [N, 4] (xyxy pixels) that offsets [N, 4] make of default boxes [N, 4]; the inverse of `encode`.
+
+    Args:
+        offsets: as `encode` gives them; [..., N, 4] works too.
+        default_boxes: xyxy pixels.
+        variances: the same as for `encode`.
+
+    Source: Liu et al. 2016 (SSD), equation 2, solved for the box.
+    """
+    check_boxes(offsets, "offsets")
+    check_boxes(default_boxes, "default_boxes")
+    x1, y1, x2, y2 = default_boxes.unbind(-1)
+    w, h = x2 - x1, y2 - y1
+    cx = (x1 + x2) / 2 + offsets[..., 0] * variances[0] * w
+    cy = (y1 + y2) / 2 + offsets[..., 1] * variances[1] * h
+    half_w = (offsets[..., 2] * variances[2]).exp() * w / 2
+    half_h = (offsets[..., 3] * variances[3]).exp() * h / 2
+    return torch.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], dim=-1)
+
+
 def iou(boxes: Tensor, other: Tensor) -> Tensor:
     """Intersection over union (Jaccard index) of every box with every other box: [N, 4] and [M, 4] → [N, M].
 

@@ -103,6 +103,32 @@ def check_plain_layers(network: nn.Module) -> None:
                 )
 
 
+def check_levels(grids: Sequence[tuple[int, int]], shapes: Sequence[Tensor]) -> None:
+    """Raise unless there is one [k, 2] tensor of shapes for each grid.
+
+    Raises:
+        ValueError: names the two counts, or the level whose shapes are wrong.
+    """
+    if len(grids) != len(shapes):
+        raise ValueError(f"{len(grids)} grids but {len(shapes)} tensors of shapes; each level needs one of both.")
+    for level, sizes in enumerate(shapes):
+        if sizes.ndim != 2 or sizes.shape[1] != 2:
+            raise ValueError(f"shapes[{level}]: expected [k, 2] (width, height), got {list(sizes.shape)}.")
+
+
+def check_prediction_map(prediction: Tensor, n: int) -> None:
+    """Raise unless `prediction` is [B, k·n, rows, columns].
+
+    Raises:
+        ValueError: names the shape, and the n that does not divide the channels.
+    """
+    if prediction.ndim != 4 or prediction.shape[1] % n:
+        raise ValueError(
+            f"prediction: expected [B, k·{n}, rows, columns], got {list(prediction.shape)}; "
+            f"the channels must be a multiple of the {n} numbers a box has."
+        )
+
+
 def in_band(
     result: str, metric: str, value: float, baseline: float | None = None, lower_is_better: bool = False
 ) -> None:

@@ -1,0 +1,76 @@
+"""Default boxes (lesson 3): a fixed set of boxes that tiles a picture, level by level, and the order of their predictions.
+
+Order everywhere: level, then row, then column, then shape. The article's "anchor" is the centre of a cell, its "anchor
+box" is what SSD calls a default box and Faster R-CNN an anchor.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from course_lib.boxes import cxcywh_to_xyxy
+from course_lib.checks import check_levels, check_prediction_map
+
+
+def grid_centres(rows: int, columns: int, image_size: tuple[int, int]) -> Tensor:
+    """Centres (x, y) of the cells of a grid laid over a picture, [rows · columns, 2] in pixels, row by row.
+
+    Args:
+        rows: cells from top to bottom.
+        columns: cells from left to right.
+        image_size: (H, W) of the picture.
+
+    Source: Liu et al. 2016 (SSD), section 2.2: ((i + 0.5) / columns, (j + 0.5) / rows) of the picture.
+    """
+    height, width = image_size
+    y = (torch.arange(rows) + 0.5) * height / rows
+    x = (torch.arange(columns) + 0.5) * width / columns
+    return torch.cartesian_prod(y, x).flip(1)
+
+
+def box_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
+    """Widths and heights [k, 2] of boxes that all have the area scale², one for each ratio width : height.
+
+    Args:
+        scale: side of the square box, in pixels.
+        ratios: width divided by height.
+
+    Source: Liu et al. 2016 (SSD), section 2.2: w = s·√a, h = s / √a.
+    """
+    root = torch.tensor(ratios, dtype=torch.float32).sqrt()
+    return torch.stack([scale * root, scale / root], dim=1)
+
+
+def default_boxes(image_size: tuple[int, int], grids: Sequence[tuple[int, int]], shapes: Sequence[Tensor]) -> Tensor:
+    """All default boxes of a detector, [M, 4] xyxy pixels, not clipped at the picture's edge.
+
+    Args:
+        image_size: (H, W) of the picture.
+        grids: (rows, columns) of each level's feature map.
+        shapes: one [k, 2] tensor of widths and heights a level; k may differ between levels.
+
+    Raises:
+        ValueError: grids and shapes differ in number, or a tensor of shapes is not [k, 2].
+    """
+    check_levels(grids, shapes)
+    levels = []
+    for (rows, columns), sizes in zip(grids, shapes, strict=True):
+        centres = grid_centres(rows, columns, image_size)[:, None].expand(-1, len(sizes), -1)  # [cells, k, 2]
+        boxes = torch.cat([centres, sizes.expand(len(centres), -1, -1)], dim=-1)  # [cells, k, 4]
+        levels.append(cxcywh_to_xyxy(boxes).reshape(-1, 4))
+    return torch.cat(levels)
+
+
+def flatten_predictions(prediction: Tensor, n: int) -> Tensor:
+    """A predictor's map in the order of the default boxes: [B, k·n, rows, columns] → [B, rows · columns · k, n].
+
+    Args:
+        prediction: what a convolution with k·n output channels gives; channel i·n + j is number j of shape i.
+        n: numbers a box: 4 offsets, or one score a class.
+
+    Raises:
+        ValueError: the number of channels is not a multiple of n.
+    """
+    check_prediction_map(prediction, n)
+    return prediction.permute(0, 2, 3, 1).reshape(len(prediction), -1, n)
