@@ -79,7 +79,7 @@ def test_recurrence_equals_walking_back(layers, index):
 def test_output_size_equals_the_network(layers, height, width):
     layers = [(kernel, stride, min(padding, kernel // 2)) for kernel, stride, padding in layers]
     rows, columns = output_size(height, layers), output_size(width, layers)
-    if min(rows, columns) > 0:
+    if all(output_size(min(height, width), layers[:depth]) > 0 for depth in range(1, len(layers) + 1)):
         network = nn.Sequential(*(nn.Conv2d(1, 1, *layer) for layer in layers))
         assert network(torch.zeros(1, 1, height, width)).shape[2:] == (rows, columns)
 
@@ -132,6 +132,9 @@ def test_twin_leaves_the_network_as_it_was():
 def test_a_single_layer_has_a_twin_too():
     twin = open_twin(nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.MaxPool2d(2)))
     assert twin(torch.ones(1, 1, 8, 12, dtype=torch.float64)).shape == (1, 1, 2, 3)
+    assert twin(torch.ones(1, 1, 12, 12, dtype=torch.float64))[0, 0, 1:, 1:].allclose(
+        torch.ones(1, dtype=torch.float64)
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,3 +168,34 @@ def test_shares_by_hand():
     assert effective_side(heat, box, 0.6) == 3
     assert effective_side(heat, box, 0.7) == 5
     assert effective_side(heat, box, 1.0) == 5
+    even = torch.ones(8, 8)
+    assert share_inside(even, torch.tensor([0.0, 0, 2, 8])) == 0.25
+    assert [effective_side(even, torch.tensor([0.0, 0, 8, 8]), share) for share in (1 / 16, 0.25, 0.26, 0.6)] == [
+        2,
+        4,
+        6,
+        8,
+    ]
+
+
+def test_canvases_lie_three_by_three():
+    from course_lib.experiments.lesson2 import canvases
+
+    pictures = [(torch.full((3, 2, 4), float(i)), {}) for i in range(20)]
+    made = canvases(pictures, count=3, seed=0)
+    assert made.shape == (3, 3, 6, 12)
+    tiles = [made[c, 0, 2 * r, 4 * k].item() for c in range(3) for r in range(3) for k in range(3)]
+    assert sorted(tiles[:20]) == list(range(20)) and tiles[20:] == tiles[:7]
+    assert torch.equal(made, canvases(pictures, 3, 0)) and not torch.equal(made, canvases(pictures, 3, 1))
+
+
+def test_rings_by_hand():
+    """Evenly spread: 1 everywhere; all on the middle pixel: the innermost ring, 9 of 625 pixels."""
+    from course_lib.experiments.lesson2 import RINGS, rings
+
+    box = torch.tensor([3.0, 1, 28, 26])
+    assert rings(torch.ones(30, 40), box) == [1] * RINGS
+    heat = torch.zeros(30, 40)
+    heat[13, 15] = 1
+    found = rings(heat, box)
+    assert found[0] == pytest.approx(625 / 9, rel=1e-4) and found[1:] == [0] * (RINGS - 1)
