@@ -52,6 +52,14 @@ class Stop(BaseException):
     """Thrown into the thread of an answer that has run too long."""
 
 
+class _Worker(threading.Thread):
+    """A thread that may be stopped at any point without a word."""
+
+    def run(self) -> None:
+        with contextlib.suppress(Stop):
+            super().run()
+
+
 @dataclass
 class Probe:
     """One call of an answer: its arguments and how to call it ("plain", "gradient", "double", "device", "twice")."""
@@ -101,7 +109,7 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         stack.enter_context(_memory_limit())
         seen: list[dict] = []
         arguments = (answer, probes, call, seen, result.effects, functions)
-        worker = threading.Thread(target=_work, args=arguments, daemon=True)
+        worker = _Worker(target=_work, args=arguments, daemon=True)
         worker.start()
         result.stopped = _wait(worker, seconds)
     result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
@@ -279,7 +287,7 @@ def _no_display(result: Run):
         for figure in extra:
             pyplot.close(figure)
         if extra or shown:
-            result.effects.append("it draws a figure")
+            result.effects.append("it draws or displays something")
 
 
 def _surroundings() -> dict:

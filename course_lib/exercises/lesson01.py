@@ -55,7 +55,10 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
     yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 1", (40, 80))
     yield case("a text without lines should give boxes [0, 4] and labels [0]", oracle, "", (60, 90))
     yield case("blank lines and blanks at the end of a line hold no box", oracle, "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70))
-    for n in (2, 3, 6):
+    yield case("a picture may be higher than wide, and a class may have two digits", oracle, "17 0.5 0.5 0.2 0.2", (90, 30))
+    yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.05 0.9 0.2 0.4", (50, 100))
+    yield case("two equal lines are two objects, and small ones count", oracle, "0 0.5 0.5 0.02 0.02\n" * 2, (30, 50))
+    for n in (2, 3, 6, 17):
         size = (draw.integer(20, 60), draw.integer(61, 120))
         yield case(f"{n} lines should give {n} boxes and {n} labels, in the same order", oracle, lines(n), size)
 
@@ -85,6 +88,7 @@ def balanced_l1(draw: Draw) -> Iterator[Case]:
     yield case("from 1 pixel on the loss should rise by 1.5 a pixel, without a jump", oracle, *pair(0, 0, 4, 0))
     yield case("an error to the left should cost as much as one to the right", oracle, *pair(0, -2, 0.25, -0.75))
     yield case("no pairs at all should cost 0", oracle, torch.zeros(0, 4), torch.zeros(0, 4))
+    yield case("a large error should not saturate", oracle, *pair(0, 5000, 0, -300))
     yield case("the four errors should be summed, the pairs averaged", oracle,
                draw.boxes(2) + draw.normal(2, 4, scale=2), draw.boxes(2))
     for n in (3, 5):
@@ -118,6 +122,10 @@ def twin(draw: Draw) -> Iterator[Case]:
     says = "the twin should pool to the same numbers with the object elsewhere"
     yield judged(says, judge, blob(1, 1, 2, 0, 1))
     yield judged(says, judge, blob(1, 3, 1, 1, 0))
+    yield judged(says, judge, blob(1, 1, 5, 0, 0))
+    yield judged(says, judge, blob(1, 7, 1, 6, 0))
+    yield judged(says, judge, blob(2, 2, 3, 0, 0))
+    yield judged(says, judge, blob(2, 3, 2, 2, 1))
     yield judged(says, judge, blob(2, 3, 3, 1, 1))
     yield judged(says, judge, blob(2, 1, 3, 0, 1))
     for rows, columns in ((2, 3), (4, 6)):
@@ -134,6 +142,8 @@ predict(
         (0.2 * math.log(8) / 4, "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
                                 "one pixel changes it by one"),
         (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
+        (0.2 * math.log2(8), "the logarithm is the natural one: the confidence loss of 8 equal classes is ln 8, not 3"),
+        (0.2 * math.log10(8), "the logarithm is the natural one, not the one of base 10"),
         (0, "little, but not nothing: work out both sides"),
     ],
     otherwise="write the total loss down twice, with a useless and with a perfect classification; by how much do they differ, and how many "
@@ -160,7 +170,7 @@ def flip(draw: Draw) -> Iterator[Case]:
     yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
     yield case("a box in the upper left corner should end in the upper right one", oracle, picture(2, 4),
                torch.tensor([[0.0, 0, 1, 1]]))
-    for n, rows, columns in ((1, 3, 5), (2, 4, 7), (4, 6, 9)):
+    for n, rows, columns in ((1, 3, 5), (1, 7, 3), (2, 4, 7), (4, 6, 9), (11, 12, 8)):
         yield case("every box should follow its object", oracle, picture(rows, columns), draw.boxes(n, columns, rows))
 
 
@@ -188,7 +198,9 @@ def clip_to_picture(draw: Draw) -> Iterator[Case]:
                torch.tensor([[7.0, 4, 40, 20]]), (8, 12))
     yield case("a box with its centre outside the picture should keep the part inside", oracle,
                torch.tensor([[-1.0, 2, 6, 2]]), (5, 9))
-    for n in (2, 3, 6):
+    yield case("a picture may be higher than wide", oracle, torch.tensor([[3.0, 8, 8, 16]]), (12, 4))
+    yield case("a sliver should stay a sliver", oracle, torch.tensor([[-1.75, 2, 4, 2]]), (5, 9))
+    for n in (2, 3, 6, 13):
         yield case("every edge should be cut at the picture's own edge", oracle, boxes(n, 15, 28), (15, 28))
 
 

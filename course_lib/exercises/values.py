@@ -165,7 +165,7 @@ def _items_difference(right: dict, got: dict, tolerance: float, where: str) -> s
 def _tensor_difference(right: dict, got: dict, tolerance: float, where: str) -> str | None:
     if right["shape"] != got["shape"]:
         return f"the result{where} should have shape {right['shape']}, yours has {got['shape']}"
-    if _family(right["dtype"]) != _family(got["dtype"]):
+    if right["dtype"] != got["dtype"]:
         return f"the result{where} should be {right['dtype']}, yours is {got['dtype']}"
     for flat, (a, b) in enumerate(zip(right["values"], got["values"], strict=True)):
         if not _alike(a, b, tolerance):
@@ -175,10 +175,6 @@ def _tensor_difference(right: dict, got: dict, tolerance: float, where: str) -> 
             at = where + show(_index(flat, right["shape"]))
             return f"yours gives {number(b)} at {at}, right is {number(a)}"
     return None
-
-
-def _family(dtype: str) -> str:
-    return "float" if "float" in dtype else "int" if "int" in dtype else dtype
 
 
 def _index(flat: int, shape: list[int]) -> list[int]:

@@ -115,7 +115,7 @@ def read_yolo_blank(text, size):
     return read_yolo_tensor(text, size)
 
 
-@wrong("1.1", "only the first line", says="2 lines should give 2 boxes")
+@wrong("1.1", "only the first line", says="two equal lines are two objects")
 def read_yolo_first(text, size):
     lines = [line for line in text.splitlines() if line.strip()][:1]
     return read_yolo_tensor("\n".join(lines), size)

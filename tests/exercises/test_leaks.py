@@ -96,8 +96,8 @@ def library() -> dict[str, str]:
 
 @each("write", "fix", "predict")
 def test_the_answer_stands_nowhere(exercise):
-    books = lessons()
-    stub = tagged(next(b for b in books if b.name == lesson_of(exercise).name), f"exercise-{exercise.number}")
+    name, books = lesson_of(exercise).name, lessons()
+    stub = tagged(next(b for b in books if b.name == name), f"exercise-{exercise.number}")
     answer = added(tagged(solutions_of(exercise), f"exercise-{exercise.number}"), stub, met_before(books, stub))
     assert answer, "nothing of the solution is new to the reader"
     found = leaks(answer, books, library())
