@@ -7,7 +7,7 @@ R-CNN", section 3.1.2, and Lin et al. 2017, "Focal loss for dense object detecti
 import torch
 from torch import Tensor
 
-from course_lib.boxes import iou, xyxy_to_cxcywh
+from course_lib.boxes import encode, iou, xyxy_to_cxcywh
 from course_lib.checks import check_boxes, check_objects, check_thresholds
 
 BACKGROUND = -1  # a box that overlaps no object enough
@@ -79,3 +79,38 @@ def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, backgro
     served = (chosen >= 0).nonzero()[:, 0]
     matches[chosen[served]] = served
     return matches
+
+
+def recall_ceiling(boxes: Tensor, default_boxes: Tensor, threshold: float = 0.5) -> Tensor:
+    """Share of the objects that at least one default box reaches at this IoU, before anything is learned: a scalar.
+
+    Args:
+        boxes: objects [N, 4] with N ≥ 1, xyxy pixels.
+        default_boxes: [M, 4] with M ≥ 1.
+        threshold: the IoU that counts as reached.
+
+    Source: Zitnick and Dollár 2014, "Edge boxes", section 4 (recall of a set of candidate boxes at an IoU).
+    """
+    return (iou(boxes, default_boxes).amax(dim=1) >= threshold).float().mean()
+
+
+def match_targets(target: dict[str, Tensor], default_boxes: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
+    """What every default box has to learn: a class and four offsets.
+
+    Args:
+        target: dict(boxes [N, 4] xyxy pixels, labels [N] from 1) of one picture.
+        default_boxes: [M, 4], xyxy pixels.
+        matches: [M] as `match` returns them for this target's boxes.
+
+    Returns:
+        Classes [M] int64: the object's label, 0 for background, −1 for a box that the loss leaves out. Offsets [M, 4]
+        that lead from the box to its object (`encode`), 0 where there is none.
+        Source: Liu et al. 2016, section 2.2, equation 2.
+    """
+    classes = matches.new_zeros(len(matches))
+    offsets = default_boxes.new_zeros(len(matches), 4)
+    mine = matches >= 0
+    classes[mine] = target["labels"][matches[mine]]
+    classes[matches == BETWEEN] = -1
+    offsets[mine] = encode(target["boxes"][matches[mine]], default_boxes[mine])
+    return classes, offsets

@@ -1,5 +1,8 @@
 """`match`: no object is lost, the threshold, the ignore band, objects that overlap nothing, too many objects."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,10 +11,20 @@ from test_iou import random_boxes
 from torchvision.models.detection._utils import SSDMatcher
 from torchvision.ops import box_iou
 
-from course_lib.boxes import iou
-from course_lib.matching import BACKGROUND, BETWEEN, match, one_box_each
+from course_lib.boxes import decode, iou
+from course_lib.data import ROOT, VOCFolder, load
+from course_lib.default_boxes import box_shapes, default_boxes
+from course_lib.matching import BACKGROUND, BETWEEN, match, match_targets, one_box_each, recall_ceiling
 
 SHARED = torch.tensor([[0.5625, 0.0, 0.173], [0.5625, 0.0, 0.070]])  # both objects want box 0
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def grid(n: int, height: float = 96.0, width: float = 160.0) -> torch.Tensor:
@@ -21,6 +34,7 @@ def grid(n: int, height: float = 96.0, width: float = 160.0) -> torch.Tensor:
 
 
 BOXES21 = torch.cat([grid(4), grid(2), grid(1)])
+BOXES21_SQUARE = torch.cat([grid(n, 128, 128) for n in (4, 2, 1)])
 
 
 def slow_pairs(closeness: torch.Tensor) -> list[int]:
@@ -107,9 +121,9 @@ def test_equals_the_slow_rules(n, m, foreground, background):
 def test_no_object_is_lost(seed, n, crowd):
     """Up to 40 objects, from spread out to all in one corner, on 21 boxes and on 340."""
     boxes = random_boxes(n, seed, 160 * crowd, 96 * crowd)
-    for default_boxes in (BOXES21, torch.cat([grid(16), BOXES21[:-1], grid(8)])):
-        matches = match(boxes, default_boxes)
-        assert len(served(matches)) == min(n, len(default_boxes))
+    for grids in (BOXES21, torch.cat([grid(16), BOXES21[:-1], grid(8)])):
+        matches = match(boxes, grids)
+        assert len(served(matches)) == min(n, len(grids))
 
 
 def test_an_object_that_overlaps_nothing_takes_the_nearest_free_box():
@@ -166,3 +180,67 @@ def test_agrees_with_torchvision_where_no_two_objects_compete():
         table = iou(boxes, BOXES21)
         if len(set(table.argmax(dim=1).tolist())) == 3:
             assert torch.equal(match(boxes, BOXES21), SSDMatcher(0.5)(table))
+
+
+def test_recall_ceiling_counts_objects_that_some_box_reaches():
+    default_boxes = torch.tensor([[0.0, 0, 10, 20], [20, 0, 30, 20]])
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [21, 0, 31, 20], [60, 0, 70, 20]])
+    assert recall_ceiling(boxes, default_boxes).item() == 0.5
+    assert recall_ceiling(boxes, default_boxes, 0.9).item() == 0
+    assert recall_ceiling(boxes, default_boxes, 0.4).item() == 0.75
+
+
+def test_targets_say_class_and_way_to_the_object():
+    default_boxes = torch.tensor([[0.0, 0, 10, 19], [0, 0, 10, 11], [0, 0, 10, 9], [80, 0, 90, 9], [58, 12, 70, 40]])
+    target = {"boxes": torch.tensor([[0.0, 0, 10, 20], [30, 10, 60, 20]]), "labels": torch.tensor([7, 3])}
+    matches = match(target["boxes"], default_boxes, 0.5, 0.4)
+    classes, offsets = match_targets(target, default_boxes, matches)
+    assert classes.tolist() == [7, 7, -1, 0, 3] and classes.dtype == torch.int64
+    assert torch.equal(offsets[2:4], torch.zeros(2, 4))
+    mine = torch.tensor([0, 1, 4])
+    assert torch.allclose(decode(offsets[mine], default_boxes[mine]), target["boxes"][[0, 0, 1]], atol=1e-4)
+
+
+def test_targets_of_a_picture_without_objects_are_background():
+    target = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    classes, offsets = match_targets(target, BOXES21, match(target["boxes"], BOXES21))
+    assert classes.tolist() == [0] * 21 and offsets.shape == (21, 4) and not offsets.any()
+
+
+# ---------------------------------------------------------------- real pictures and scenes: nobody is lost
+
+
+def course_boxes(side: int) -> torch.Tensor:
+    shapes = [
+        torch.cat([box_shapes(2.0 * s * 2 ** (i / 3), [0.5, 1.0, 2.0]) for i in range(3)]) for s in (8, 16, 32, 64)
+    ]
+    return default_boxes((side, side), [(side // s, side // s) for s in (8, 16, 32, 64)], shapes)
+
+
+def nobody_is_lost(boxes: torch.Tensor, boxes3060: torch.Tensor) -> None:
+    for grids in (boxes3060, BOXES21_SQUARE):
+        assert len(served(match(boxes, grids))) == min(len(boxes), len(grids))
+
+
+@pytest.mark.parametrize("name", ["bccd", "micro"])
+def test_no_object_of_real_photographs_is_lost(name):
+    shared = Path(os.environ.get("COURSE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not (shared / name).is_dir():
+        pytest.skip(f"the photographs of {name} are not here (COURSE_SHARED_DATA)")
+    targets = VOCFolder(shared / name, None, size=(128, 128), quiet=True).targets
+    assert len(targets) > 100
+    boxes3060 = course_boxes(128)
+    for target in targets:
+        nobody_is_lost(target["boxes"], boxes3060)
+
+
+def test_no_object_of_2000_scenes_is_lost():
+    """1,800 scenes of the standard set and 200 crowded ones; crowds of up to 40 by putting scenes' objects together."""
+    sets = [load("standard", "train"), load("standard", "val"), load("crowded", "val")]
+    objects = [target["boxes"] for pictures in sets for target in pictures.targets]
+    assert len(objects) >= 2000
+    boxes3060 = course_boxes(128)
+    for boxes in objects:
+        nobody_is_lost(boxes, boxes3060)
+    for start in range(0, 400, 8):
+        nobody_is_lost(torch.cat(objects[start : start + 12])[:40], boxes3060)
