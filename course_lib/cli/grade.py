@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,7 +189,7 @@ class Submission:
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=8 * self.seconds + 30)
+                reply = child.ask(task, wait=6 * self.seconds + 20)
                 if reply is None and exercise.number not in self.retried:
                     self.retried.add(exercise.number)
                     return count
@@ -292,7 +292,9 @@ def plain(text: str) -> str:
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
-def grade(folder: Path, seed: int | None = None, seconds: float = SECONDS, tell=lambda text: None) -> list[tuple]:
+def grade(
+    folder: Path, seed: int | None = None, seconds: float = SECONDS, tell: Callable[[str], None] = lambda text: None
+) -> list[tuple[str, str, str, str]]:
     """Rows (name, exercise, state, message) of all submissions in a folder, with inputs drawn from one fresh seed."""
     seed = secrets.randbelow(2**31) if seed is None else seed
     rows = []

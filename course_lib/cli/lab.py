@@ -152,15 +152,17 @@ def main() -> None:
     parser.add_argument("--no-open", action="store_true", help="only bring my_course up to date")
     parser.add_argument("--folder", type=Path, default=ROOT / "my_course", help="the working copy (my_course)")
     options, more = parser.parse_known_args()
+    options.folder = options.folder.resolve()
     for notice in update(ROOT / "notebooks", options.folder):
         print(notice)
     if options.no_open:
         return
     start = first_lesson(options.folder)
     print(f"Opening {start.relative_to(ROOT) if start.is_relative_to(ROOT) else start} (stop with Ctrl-C) ...", flush=True)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", *more, str(start)]
+    root = ROOT if start.is_relative_to(ROOT) else options.folder
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *more, str(start)]
     try:
-        sys.exit(subprocess.call(command, cwd=ROOT))
+        sys.exit(subprocess.call(command, cwd=root))
     except KeyboardInterrupt:
         pass
 

@@ -252,7 +252,10 @@ def _no_exit():
     def ask(*_: object) -> str:
         raise RuntimeError("an answer gets its inputs as arguments, it cannot ask for them with input()")
 
-    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask)]
+    def recursion(limit: int, original=sys.setrecursionlimit) -> None:
+        original(min(limit, 5000))         # millions of frames would hold the kernel up for minutes
+
+    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask), (sys, "setrecursionlimit", recursion)]
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         places.append((shell, "ask_exit", leave))
@@ -380,7 +383,7 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         here = [t for t in used if id(t) not in self.there and t.dim() > 0]
         name = getattr(func, "__name__", "")
         result = func(*args, **kwargs)
-        if there and here and name not in ("__getitem__", "__setitem__", "copy_", "index_put_", "to", "__get__"):
+        if there and here and name not in ("__getitem__", "__setitem__", "copy_", "index_put_", "to", "type_as", "__get__"):
             self.problem = self.problem or f"{name} mixes a new CPU tensor with the input"
         if name == "numpy" and there:
             self.problem = self.problem or "numpy() works on the CPU only"
@@ -388,7 +391,8 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         if back:
             result = result.clone()        # on a CPU it is the very same tensor
         made_there = kwargs.get("device") not in (None, "cpu") and not used
-        moved = name == "to" and not back and not there and any(isinstance(a, torch.device) for a in args)
+        places = [a for a in (*args, kwargs.get("device")) if isinstance(a, torch.device)]
+        moved = name == "to" and not back and not there and bool(places)
         if (there or made_there or moved) and not back and not (name == "__setitem__"):
             for tensor in tensors(result):
                 self.there.add(id(tensor))

@@ -77,18 +77,16 @@ def _call(number: str) -> object:
 
 def limits(memory: int, seconds: int) -> None:
     """Where the system can: no more than this much more memory and processor time, and no writing of files."""
-    try:
+    with contextlib.suppress(ImportError, OSError, ValueError, AttributeError):
         import resource
         import signal
 
-        with open("/proc/self/statm", encoding="ascii") as file:
-            memory += int(file.read().split()[0]) * 4096
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        with open("/proc/self/statm", encoding="ascii") as file:
+            memory += int(file.read().split()[0]) * 4096
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    except (ImportError, OSError, ValueError, AttributeError):
-        pass
 
 
 def hide_checkers() -> None:

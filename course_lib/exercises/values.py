@@ -25,9 +25,11 @@ from builtins import (  # noqa: UP029  as they are now, whatever an answer repla
     zip,
 )
 
+import numpy
 import torch
 
 _tolist, _detach, _flatten = torch.Tensor.tolist, torch.Tensor.detach, torch.Tensor.flatten
+_item = numpy.generic.item
 _to, _shape = torch.Tensor.to, torch.Tensor.shape.__get__
 MOST_VALUES = 200_000
 
@@ -36,6 +38,8 @@ def snapshot(value: object, depth: int = 0) -> dict:
     """Describe `value` with plain data; a tensor is described by kind, dtype, shape, gradient and values."""
     if isinstance(value, torch.Tensor):
         return _tensor(value)
+    if isinstance(value, numpy.generic):   # numpy's numbers count as Python's
+        value = _item(value)
     if value is None or type(value) in (bool, int, float, str):
         return {"kind": type(value).__name__, "value": value if not isinstance(value, str) else value[:20_000]}
     if isinstance(value, (list, tuple)) and depth < 6 and len(value) <= MOST_VALUES:
