@@ -174,8 +174,8 @@ def test_one_object_leaves_out_the_empty_and_passes_over_the_difficult(photograp
     assert train[0][1]["boxes"].tolist() == [[10, 30, 40, 70]]
     said = capsys.readouterr().out.splitlines()[1]
     assert said == (
-        "One object a picture: of 4 pictures, 2 had more and keep their largest; 1 without an object that is not "
-        "difficult left out."
+        "One object a picture: of 4 pictures, 2 had more and keep their largest; 1 left out for having "
+        "none (difficult ones do not count)."
     )
 
 

@@ -100,6 +100,13 @@ def test_letterbox_by_mass_and_centre(size) -> None:
     assert torch.equal(moved["labels"], target["labels"]) and torch.equal(moved["difficult"], target["difficult"])
 
 
+def test_crop_without_objects_changes_nothing() -> None:
+    none = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    for seed in range(20):
+        torch.manual_seed(seed)
+        assert torch.equal(iou_crop(scene()[0], none)[0], scene()[0])
+
+
 def test_letterbox_by_hand() -> None:
     """70 wide and 40 high into 100 × 140 (H × W): twice as large, 10 rows of margin above and below."""
     moved = letterbox(*scene(), (100, 140))[1]

@@ -378,3 +378,28 @@ def test_every_kind_of_note_is_made_by_some_damage() -> None:
     made = {kind for case in SURVIVED for kind in case[2]} | {"other"}  # "other" has its own test
     assert made == {*MENDED, *LEFT_OUT, *NOTED}
     assert len(SURVIVED) + len(RAISED) > 20
+
+
+def test_labels_and_classes_of_a_sound_folder(good: Path) -> None:
+    train, val = VOCFolder(good, "train"), VOCFolder(good, "val")
+    assert train.classes == val.classes == CLASSES, "the classes are the folder's, not the split's"
+    assert [target["labels"].tolist() for target in train.targets] == [[2, 1], [1]]
+    assert [target["labels"].tolist() for target in val.targets] == [[3]]
+    assert VOCFolder(good, "train", classes=("owl", "cat", "dog"))[0][1]["labels"].tolist() == [3, 2]
+
+
+def test_hidden_copies_of_pictures_are_no_pictures(good: Path) -> None:
+    """macOS leaves `._NAME` twins of pictures and annotations on foreign disks."""
+    (good / "JPEGImages" / "._train_00000.jpg").write_bytes(b"\0\5\26\7")
+    (good / "Annotations" / "._train_00000.xml").write_bytes(b"\0\5\26\7")
+    everything = VOCFolder(good, None)
+    assert everything.names == ["train_00000", "train_00001", "val_00000"]
+    assert [note.file for note in everything.notes] == ["Annotations/._train_00000.xml"]
+
+
+def test_of_two_spellings_of_a_suffix_the_lower_case_one_is_read(good: Path) -> None:
+    twin = xml(good).with_suffix(".XML")
+    twin.write_text(xml(good).read_text().replace("<xmin>5<", "<xmin>9<"))
+    if xml(good).read_text() == twin.read_text():
+        pytest.skip("this file system does not tell x.xml from x.XML")
+    assert VOCFolder(good, "train")[0][1]["boxes"][0].tolist() == FIRST

@@ -78,7 +78,7 @@ def _largest_only(dataset: VOCFolder) -> VOCFolder:
     gone = len(dataset) - len(keep)
     print(
         f"One object a picture: of {len(dataset)} pictures, {reduced} had more and keep their largest; "
-        f"{gone} without an object that is not difficult left out."
+        f"{gone} left out for having none (difficult ones do not count)."
     )
     if not keep:
         raise DataError(f"{dataset.root}: no picture of split {dataset.split!r} has an object; choose another split.")

@@ -63,8 +63,8 @@ NOTED = {
 
 
 def _holds(size: tuple[int, int] | None, boxes: np.ndarray) -> bool:
-    """Whether all boxes lie inside a picture of (W, H), within a pixel."""
-    return size is not None and bool((boxes >= -1).all() and (boxes[:, 2:] <= np.add(size, 1)).all())
+    """Whether no box reaches beyond the right and lower edge of a picture of (W, H) by more than a pixel."""
+    return size is not None and bool((boxes[:, 2:] <= np.add(size, 1)).all())
 
 
 def _to_xyxy(label: Annotation, where: str) -> np.ndarray:
