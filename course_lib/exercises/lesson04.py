@@ -1,0 +1,194 @@
+"""Checkers of lesson 4: a moved square, generalised IoU, a matcher that loses objects, adaptive thresholds."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
+
+LOST = '''
+def match_table(table):
+    """Table [N, M] of IoUs, objects by boxes → [M]: the object each box answers for, or −1."""
+    largest, matches = table.max(dim=0)
+    matches[table.argmax(dim=1)] = torch.arange(len(table), device=table.device)
+    matches[largest < 0.5] = -1
+    return matches
+'''
+
+predict(
+    "4.1",
+    "moved_iou",
+    right=1 / 3,
+    misconceptions=[
+        (0.5, "half of each square is shared, but the two together cover more than one square"),
+        (0.25, "the square moved in one direction only, so half of it is shared, not a quarter"),
+        (2 / 3, "that is the part of the covered area that only one of the squares covers"),
+        (0.75, "that would be little more than a nudge: count the squares that both cover"),
+        (3.0, "turn it round: overlap divided by union is never more than 1"),
+        (0.0, "they still overlap: IoU is 0 only when nothing is shared"),
+    ],
+    otherwise="draw both on squared paper, count the squares in both and the squares in at least one",
+    minutes=3,
+    difficulty=1,
+)
+
+
+def _overlap(a: list[float], b: list[float]) -> float:
+    """Shared area of two boxes, with plain numbers."""
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    down = min(a[3], b[3]) - max(a[1], b[1])
+    return across * down if across > 0 and down > 0 else 0.0
+
+
+def _area(a: list[float]) -> float:
+    return (a[2] - a[0]) * (a[3] - a[1])
+
+
+def _ratio(a: list[float], b: list[float]) -> float:
+    shared = _overlap(a, b)
+    return shared / (_area(a) + _area(b) - shared)
+
+
+@write("4.2", "generalised_iou", minutes=15, difficulty=2, gradient=(0, 1))
+def generalised_iou(draw: Draw) -> Iterator[Case]:
+    """Oracle: pair by pair, in plain Python."""
+
+    def oracle(boxes: Tensor, other: Tensor) -> Tensor:
+        out = boxes.new_zeros(len(boxes), len(other))
+        for i, a in enumerate(boxes.tolist()):
+            for j, b in enumerate(other.tolist()):
+                union = _area(a) + _area(b) - _overlap(a, b)
+                hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
+                out[i, j] = _overlap(a, b) / union - (hull - union) / hull
+        return out
+
+    def one(*numbers: float) -> Tensor:
+        return torch.tensor([numbers])
+
+    yield case("a box and itself should give 1", oracle, one(2.0, 1, 7, 4), one(2.0, 1, 7, 4))
+    yield case(
+        "the part of the enclosing box that neither covers is subtracted", oracle, one(2.0, 1, 7, 4), one(4.0, 2, 9, 6)
+    )
+    yield case("boxes far apart should give a number below 0", oracle, one(2.0, 1, 7, 4), one(10.0, 6, 12, 9))
+    yield case("boxes apart in one direction only share nothing", oracle, one(2.0, 1, 7, 4), one(9.0, 2, 13, 5))
+    yield case("the further apart, the smaller the number", oracle, one(0.0, 0, 2, 1), one(30.0, 4, 32, 5))
+    yield case("no boxes should give an empty [0, M] table", oracle, torch.zeros(0, 4), draw.boxes(3))
+    yield case("every box should meet every other", oracle, draw.boxes(2), draw.boxes(3))
+    yield case("many boxes should work too", oracle, draw.boxes(7), draw.boxes(5))
+
+
+@fix("4.3", "match_table", stub=LOST, minutes=15, difficulty=2)
+def match_table(draw: Draw) -> Iterator[Case]:
+    """Oracle: all pairs sorted once, then the threshold box by box."""
+
+    def oracle(table: Tensor) -> Tensor:
+        rows, columns = table.shape
+        numbers = table.tolist()
+        out = [-1] * columns
+        for j in range(columns):
+            for i in range(rows):
+                if numbers[i][j] >= 0.5 and (out[j] < 0 or numbers[i][j] > numbers[out[j]][j]):
+                    out[j] = i
+        served, taken = set(), set()
+        for _, i, j in sorted((-numbers[i][j], i, j) for i in range(rows) for j in range(columns)):
+            if i not in served and j not in taken:
+                served.add(i)
+                taken.add(j)
+                out[j] = i
+        return torch.tensor(out, dtype=torch.int64, device=table.device)
+
+    def table(n: int, m: int, top: float = 1.0) -> Tensor:
+        return draw.uniform(n, m, low=0.01, high=top)
+
+    yield case("an object whose best box is bad should keep it", oracle, torch.tensor([[0.3, 0.2]]))
+    yield case(
+        "two objects with the same best box should both get one",
+        oracle,
+        torch.tensor([[0.9, 0.1, 0.2], [0.8, 0.1, 0.3]]),
+    )
+    yield case("the surest pair should go first", oracle, torch.tensor([[0.6, 0.2, 0.1], [0.9, 0.4, 0.3]]))
+    yield case(
+        "a box should take the object that it overlaps most, from 0.5 on",
+        oracle,
+        torch.tensor([[0.5, 0.9, 0.49], [0.4, 0.6, 0.45]]),
+    )
+    yield case("without objects every box is background", oracle, torch.zeros(0, 2))
+    yield case(
+        "with more objects than boxes the surest are served",
+        oracle,
+        torch.tensor([[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
+    )
+    for n, m, top in ((2, 4, 1.0), (3, 6, 0.45), (5, 9, 1.0), (6, 4, 0.7)):
+        yield case("no object should be lost", oracle, table(n, m, top))
+
+
+@write("4.4", "adaptive_thresholds", minutes=25, difficulty=3)
+def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
+    """Oracle: object by object, level by level, with sorted lists."""
+
+    def oracle(boxes: Tensor, default_boxes: Tensor, counts: list[int], k: int) -> Tensor:
+        thresholds = []
+        for a in boxes.tolist():
+            found, start = [], 0
+            for count in counts:
+                level = default_boxes[start : start + count].tolist()
+                start += count
+                x, y = (a[0] + a[2]) / 2, (a[1] + a[3]) / 2
+                level.sort(key=lambda b: math.hypot((b[0] + b[2]) / 2 - x, (b[1] + b[3]) / 2 - y))
+                found += [_ratio(a, b) for b in level[:k]]
+            mean = sum(found) / len(found)
+            thresholds.append(mean + math.sqrt(sum((v - mean) ** 2 for v in found) / (len(found) - 1)))
+        return boxes.new_tensor(thresholds).reshape(len(boxes))
+
+    def grid(rows: int, columns: int, height: float, width: float, larger: float = 1.0) -> Tensor:
+        out = []
+        for r in range(rows):
+            for c in range(columns):
+                x, y = (c + 0.5) * width / columns, (r + 0.5) * height / rows
+                w, h = larger * width / columns / 2, larger * height / rows / 2
+                out.append([x - w, y - h, x + w, y + h])
+        return torch.tensor(out)
+
+    two = torch.tensor([[0.0, 0, 16, 32], [0, 0, 32, 32]])
+    yield case(
+        "the threshold is the candidates' mean plus standard deviation",
+        oracle,
+        torch.tensor([[4.0, 4, 20, 28]]),
+        two,
+        [1, 1],
+        1,
+    )
+    mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
+    yield case(
+        "nearest is the box whose centre is nearest, not the one with the largest IoU",
+        oracle,
+        torch.tensor([[10.0, 10, 30, 22]]),
+        mixed,
+        [2, 1],
+        1,
+    )
+    levels = torch.cat([grid(2, 3, 30, 50), grid(1, 1, 30, 50)])
+    yield case(
+        "every level should give its k nearest boxes", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 1
+    )
+    yield case(
+        "a level with fewer than k boxes gives all it has", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 3
+    )
+    yield case("no objects should give no thresholds", oracle, torch.zeros(0, 4), levels, [6, 1], 2)
+    boxes = torch.cat([grid(4, 5, 30, 50, 1.6), grid(2, 3, 30, 50, 1.3), grid(1, 1, 30, 50)])
+    yield case(
+        "near is measured between centres, across and down alike",
+        oracle,
+        torch.tensor([[1.0, 11, 27, 16.5]]),
+        boxes,
+        [20, 6, 1],
+        4,
+    )
+    aside = torch.tensor([0.13, 0.29, 0.13, 0.29])  # no object half-way between two boxes
+    for n, k in ((2, 3), (4, 5), (3, 9)):
+        yield case("every object has a threshold of its own", oracle, draw.boxes(n) + aside, boxes, [20, 6, 1], k)
+
+
+explain("4.5", minutes=10, difficulty=2)
