@@ -2,25 +2,29 @@
 
 Called by test_claims.py: a JSON list of runs on stdin, a JSON list of results on stdout. A run is
 
-    {"cells": [[id, source], …], "claims": [ids], "faults": {module: [old, new]}}
+    {"cells": [[id, source], …], "claims": [ids], "faults": {module: [old, new]}, "needed": [ids]}
 
-and its result {"claims": {id: "passed" | "AssertionError: …" | …}, "seconds": {id: …}, "trouble": [first errors]}.
+and its result {"claims": {id: "passed" | "AssertionError: …" | …}, "seconds": {id: …}, "trouble": [first errors]}. The
+first run is the sound one; cells that were slow in it and are not needed are left out of the others.
 """
 
 import ast
 import contextlib
+import importlib
 import importlib.machinery
 import io
 import json
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import sys
 import time
 import traceback
 from multiprocessing.connection import Connection
 
 TIME_LIMIT = 240
+SLOW = 0.2
 
 
 def plant(faults: dict[str, list[str]]) -> None:
@@ -57,8 +61,19 @@ def wants_torch(job: dict) -> bool:
     return any("torch" in source for _, source in job["cells"])
 
 
+def prepare(jobs: list[dict]) -> None:
+    """Import once what the forked runs share: everything but course_lib, which each reads with its own fault."""
+    quieten()
+    wanted = {m for job in jobs for _, source in job["cells"] for m in re.findall(r"^from (course_lib\S*)", source, re.M)}
+    for module in sorted(wanted):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    for module in [name for name in sys.modules if name.split(".")[0] == "course_lib"]:
+        del sys.modules[module]
+
+
 def quieten() -> None:
-    """Import what every lesson imports; one thread (safe to fork), no windows, no pictures."""
+    """One thread (safe to fork), no windows, no pictures."""
     import IPython.display
     import matplotlib
     import matplotlib.pyplot
@@ -129,8 +144,11 @@ def main() -> None:
     jobs = json.load(sys.stdin)
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     if context.get_start_method() == "fork" and any(map(wants_torch, jobs)):
-        quieten()  # once, shared by the forked runs
-    json.dump(run_all(jobs, context, min(2, os.cpu_count() or 1)), sys.stdout)
+        prepare(jobs)
+    sound = run_all(jobs[:1], context, 1)
+    for job in jobs[1:]:
+        job["cells"] = [c for c in job["cells"] if c[0] in job["needed"] or sound[0]["seconds"].get(c[0], 0) < SLOW]
+    json.dump(sound + run_all(jobs[1:], context, min(2, os.cpu_count() or 1)), sys.stdout)
 
 
 if __name__ == "__main__":

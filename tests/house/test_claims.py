@@ -25,7 +25,6 @@ from house.notebooks import (
 from house.test_prose_numbers import stored
 
 VERDICTS = ("confirmed", "contradicted", "undecided")
-SLOW = 0.3
 
 
 def read_claims(root: Path = ROOT) -> list[dict]:
@@ -237,29 +236,28 @@ def exact(notebook: Notebook, claims: list[dict], root: Path = ROOT) -> list[str
     if not mine:
         return found
     ids = sorted({id for group in mine.values() for id in group})
-    sound = start([{"cells": [[c.id, c.source] for c in kept], "claims": ids, "faults": {}}], root)[0]
-    broken = {id for id in ids if sound["claims"].get(id) != "passed"}
-    for id in sorted(broken):
-        found.append(f"{notebook.name}, cell {id}: fails unharmed: {sound['claims'].get(id)} {sound['trouble'][:2]}")
-    jobs, about = [], []
+    jobs, about = [{"cells": [[c.id, c.source] for c in kept], "claims": ids, "faults": {}, "needed": []}], []
     for claim in (c for c in claims if c["id"] in mine):
         here = mine[claim["id"]]
-        last = max(i for i, c in enumerate(kept) if c.id in here)
-        needed = needed_for(here, kept[: last + 1])
-        run = [c for c in kept[: last + 1] if c.id in needed or sound["seconds"].get(c.id, 0) < SLOW]
-        for fault in claim.get("faults", []) if not broken & set(here) else []:
+        run = kept[: max(i for i, c in enumerate(kept) if c.id in here) + 1]
+        for fault in claim.get("faults", []):
             modules = [module for module, text in texts.items() if fault["old"] in text]
             label = f"{notebook.name}: {claim['id']}, fault {fault['old']!r} → {fault['new']!r} "
             if len(modules) != 1:
                 found.append(label + f"must stand in one module of course_lib, it stands in {modules or 'none'}")
                 continue
             cells = [[c.id, plant(c.source, fault["old"], fault["new"], concepts)] for c in run]
-            jobs.append({"cells": cells, "claims": here, "faults": {modules[0]: [fault["old"], fault["new"]]}})
+            needed, change = sorted(needed_for(here, run)), {modules[0]: [fault["old"], fault["new"]]}
+            jobs.append({"cells": cells, "claims": here, "faults": change, "needed": needed})
             about.append(label)
-    for label, result in zip(about, start(jobs, root) if jobs else [], strict=True):
-        verdicts = result["claims"].values()
-        if not any(v.startswith("AssertionError") for v in verdicts):
-            found.append(label + f"is not noticed by the claim's assert: {', '.join(sorted(set(verdicts)))}")
+    sound, *faulty = start(jobs, root)
+    broken = {id for id in ids if sound["claims"].get(id) != "passed"}
+    for id in sorted(broken):
+        found.append(f"{notebook.name}, cell {id}: fails unharmed: {sound['claims'].get(id)} {sound['trouble'][:2]}")
+    for label, result in zip(about, faulty, strict=True):
+        verdicts = result["claims"]
+        if not broken & set(verdicts) and not any(v.startswith("AssertionError") for v in verdicts.values()):
+            found.append(label + f"is not noticed by the claim's assert: {', '.join(sorted(set(verdicts.values())))}")
     return found
 
 
