@@ -5,6 +5,7 @@ exercise, and statements without any call, operator or index (such as `height, w
 """
 
 import ast
+import functools
 import re
 import textwrap
 
@@ -43,6 +44,13 @@ def parsed(source: str) -> ast.AST:
         return ast.Module([], [])
 
 
+@functools.cache
+def in_code(source: str) -> dict[str, str]:
+    """Statements of a cell or a module."""
+    return statements(ast.parse(source))
+
+
+@functools.cache
 def in_prose(text: str) -> dict[str, str]:
     """Statements in fenced blocks, indented blocks and code spans of a Markdown text."""
     pieces = re.findall(r"^```\w*\n(.*?)^```", text, re.S | re.M) + re.findall(r"`([^`\n]+)`", text)
@@ -50,6 +58,7 @@ def in_prose(text: str) -> dict[str, str]:
     return {key: value for piece in pieces for key, value in statements(parsed(piece)).items()}
 
 
+@functools.cache
 def squeezed(text: str) -> str:
     """Text without white space, for a search that no line break can hide from."""
     return re.sub(r"\s+", "", text)
@@ -63,7 +72,7 @@ def met_before(books: list[Notebook], stub: Cell) -> dict[str, str]:
             if cell is stub:
                 return found
             if cell.kind == "code" and not cell.exercise:
-                found |= statements(cell.tree)
+                found |= in_code(cell.source)
     return found
 
 
@@ -80,14 +89,15 @@ def leaks(answer: dict[str, str], books: list[Notebook], library: dict[str, str]
     for key, text in answer.items():
         for book in books:
             for cell in book.cells:
-                inside = statements(cell.tree) if cell.kind == "code" else in_prose(cell.source)
+                inside = in_code(cell.source) if cell.kind == "code" else in_prose(cell.source)
                 printed = squeezed(cell.source if cell.kind == "markdown" else cell.text)
                 if key in inside or squeezed(text) in printed:
                     found.append(f"{book.name}, cell {cell.id}: {text}")
-        found += [f"{file}: {text}" for file, source in library.items() if key in statements(ast.parse(source))]
+        found += [f"{file}: {text}" for file, source in library.items() if key in in_code(source)]
     return found
 
 
+@functools.cache
 def library() -> dict[str, str]:
     """course_lib outside exercises: file name → source."""
     paths = [p for p in (ROOT / "course_lib").rglob("*.py") if "exercises" not in p.relative_to(ROOT).parts]
