@@ -23,7 +23,7 @@ from pygments.formatters import HtmlFormatter
 ROOT = Path(__file__).resolve().parents[2]
 CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)[ ]*$|`+[^`]*`+)", re.DOTALL | re.MULTILINE)
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<![\\\s])\$(?!\d)", re.DOTALL)
-UNKNOWN_TO_MATHTEXT = {r"\\[td]frac\b": r"\\frac", r"\\[lr]vert\b": "|", r"\\[bB]ig+[lr]?\b": "", r"\\(g|l)e\b": r"\\\1eq"}
+UNKNOWN_TO_MATHTEXT = {r"\\tfrac\b": r"\\frac", r"\\[lr]vert\b": "|", r"\\[bB]ig+[lr]?\b": "", r"\\(g|l)e\b": r"\\\1eq"}
 STYLE = """
 body { margin: 0; font: 17px/1.6 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
 main { max-width: 54rem; margin: 0 auto; padding: 1rem 1.2rem 5rem; }
@@ -47,6 +47,7 @@ def formula(tex: str, display: bool = False) -> str:
     alt, plain = html.escape(" ".join(tex.split()), quote=True), " ".join(tex.split())
     for theirs, ours in UNKNOWN_TO_MATHTEXT.items():
         plain = re.sub(theirs, ours, plain)
+    plain = plain.replace(r"\frac", r"\dfrac") if display else plain
     rows = [row.replace("&", " ").strip() for row in re.sub(r"\\(begin|end)\{\w+\*?\}(\{[lcr]+\})?", "", plain).split(r"\\")]
     try:
         pictures = [draw_formula(row) for row in rows if row]
