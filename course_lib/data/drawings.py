@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+PATTERNED = 0.15  # share of the patterns that are really drawn
+BRIGHTEST = 0.8  # highest value of a colour, so that things stand out from the pale backgrounds
 Colour = np.ndarray
 Points = np.ndarray
 
@@ -59,11 +61,11 @@ class Style:
     def colour(self, hue: float) -> Colour:
         """A colour near `hue`: mostly lively, now and then nearly grey."""
         saturation = self.between(0.02, 0.2) if self.maybe(0.2) else self.between(0.35, 0.9)
-        return hsv(hue, saturation, self.between(0.38, 0.97))
+        return hsv(hue, saturation, self.between(0.38, BRIGHTEST))
 
     def pattern(self, colour: Colour, chance: float = 0.55) -> Pattern | None:
         """A random pattern in `colour`, or none."""
-        if not self.maybe(chance):
+        if not self.maybe(chance * PATTERNED):
             return None
         kind = ("stripes", "dots", "checks", "mottle")[self.count(0, 3)]
         return Pattern(kind, colour, self.between(1.6, 4.0), self.between(0, np.pi), self.rng.random())
@@ -75,8 +77,9 @@ class Style:
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """RGB [3] in 0–1 of a hue (any number, 1 is once around), saturation and value."""
-    wheel = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
-    return value * (1 - saturation * (1 - wheel))
+    turn = 6 * (hue % 1)
+    wheel = [min(max(abs((turn + start) % 6 - 3) - 1, 0.0), 1.0) for start in (0, 4, 2)]
+    return np.array([value * (1 - saturation * (1 - share)) for share in wheel])
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -166,7 +169,9 @@ def boat(s: Style) -> list[Part]:
     hull = outline((-0.9, deck), (bow, deck - 0.06), (bow - 0.22, keel - 0.1), (bow - 0.4, keel), (-0.6, keel))
     parts.append(Part(np.concatenate([hull, outline((-0.78, keel - 0.08))]), s.third, s.pattern(s.second, 0.25)))
     if s.maybe(0.6):
-        parts.append(Part(outline((-0.89, deck), (bow, deck - 0.06), (bow - 0.06, deck + 0.05), (-0.87, deck + 0.1)), s.light))
+        parts.append(
+            Part(outline((-0.89, deck), (bow, deck - 0.06), (bow - 0.06, deck + 0.05), (-0.87, deck + 0.1)), s.light)
+        )
     return parts
 
 
@@ -174,7 +179,9 @@ def butterfly(s: Style) -> list[Part]:
     """A butterfly from above: two pairs of wings with spots, body, feelers."""
     reach, lift, tail = s.between(0.85, 1.1), s.between(0.65, 1.0), s.between(0.5, 0.85)
     notch = s.between(0.6, 0.8)
-    upper = smooth((0.04, -0.12), (0.35, -lift * 0.8), (reach * 0.85, -lift), (reach, -lift * 0.55), (notch, -0.02), (0.3, 0.06))
+    upper = smooth(
+        (0.04, -0.12), (0.35, -lift * 0.8), (reach * 0.85, -lift), (reach, -lift * 0.55), (notch, -0.02), (0.3, 0.06)
+    )
     low = smooth((0.04, 0.0), (0.45, 0.0), (notch, 0.22), (notch * 0.85, tail * 0.8), (0.38, tail), (0.12, 0.4))
     skin, narrow = s.pattern(s.third, 0.45), s.between(0.55, 1.0)
     rim = s.dark if s.maybe(0.6) else shade(s.main, 0.55)
@@ -206,7 +213,17 @@ def car(s: Style) -> list[Part]:
     cabin = outline((front - screen, -0.1), (front, roof), (back, roof), (back + (0.28, 0.16, 0.05)[kind], -0.1))
     radius = s.between(0.2, 0.27)
     nose = s.between(-0.1, -0.02)
-    body = smooth((-1.05, sill), (-1.08, 0.1), (-0.95, nose), (-0.5, -0.14), (0.5, -0.15), (0.95, -0.1), (1.04, 0.1), (1.02, sill), steps=4)
+    body = smooth(
+        (-1.05, sill),
+        (-1.08, 0.1),
+        (-0.95, nose),
+        (-0.5, -0.14),
+        (0.5, -0.15),
+        (0.95, -0.1),
+        (1.04, 0.1),
+        (1.02, sill),
+        steps=4,
+    )
     parts = [Part(cabin, s.main, None, 0.8), Part(body, s.main, s.pattern(s.second, 0.3))]
     glass = hsv(0.55, s.between(0.1, 0.4), s.between(0.3, 0.9))
     middle = np.array([(front + back) / 2, (roof - 0.1) / 2])
@@ -232,7 +249,17 @@ def fish(s: Style) -> list[Part]:
     """A fish: body, tail, fins, eye; slim or tall, tail forked or rounded."""
     tall, nose = s.between(0.32, 0.62), s.between(-0.02, 0.1)
     skin = s.stripes(s.second, s.between(1.5, 3), s.between(-0.3, 0.3)) if s.maybe(0.35) else s.pattern(s.second, 0.55)
-    body = smooth((-0.95, nose), (-0.6, -tall * 0.75), (-0.1, -tall), (0.4, -tall * 0.5), (0.68, -0.1), (0.68, 0.1), (0.4, tall * 0.5), (-0.1, tall * 0.95), (-0.65, tall * 0.7))
+    body = smooth(
+        (-0.95, nose),
+        (-0.6, -tall * 0.75),
+        (-0.1, -tall),
+        (0.4, -tall * 0.5),
+        (0.68, -0.1),
+        (0.68, 0.1),
+        (0.4, tall * 0.5),
+        (-0.1, tall * 0.95),
+        (-0.65, tall * 0.7),
+    )
     spread, fork = s.between(0.35, 0.55), s.between(0.72, 1.0)
     tail = outline((0.58, -0.08), (1.1, -spread), (fork, 0.0), (1.1, spread), (0.58, 0.08))
     fins = s.second if s.maybe(0.6) else shade(s.main, 0.7)
@@ -258,10 +285,10 @@ def fish(s: Style) -> list[Part]:
 def guitar(s: Style) -> list[Part]:
     """A guitar: body with a waist, neck, head with pegs, sound hole or pick-ups."""
     low, waist, high = s.between(0.48, 0.6), s.between(0.26, 0.36), s.between(0.36, 0.46)
-    horn = s.between(0.1, 0.3) if s.maybe(0.4) else 0.0
-    right = [(0.12, -0.08 - horn), (high, 0.0 - horn / 2), (high + 0.02, 0.2), (waist, 0.42), (low, 0.72), (low * 0.8, 1.02), (0.0, 1.12)]
-    left = [(-x, y if i > 1 else y + horn) for i, (x, y) in enumerate(right)][-2::-1]
-    body = smooth(*right, *left)
+    horn = s.between(0.12, 0.24) if s.maybe(0.35) else 0.0
+    right = [(0.12, 0.03), (high * 0.75, -0.05 - horn), (high + 0.02, 0.18), (waist, 0.42), (low, 0.72), (low * 0.8, 1.02)]
+    left = [(-x, y) for x, y in reversed(right)]
+    body = smooth(*right, (0.0, 1.12), *left)
     middle = np.array([0.0, 0.55])
     wood, neck = s.main, s.dark if s.maybe(0.5) else hsv(0.08, 0.6, s.between(0.25, 0.5))
     parts = [Part(body, shade(wood, 0.55)), Part(middle + 0.88 * (body - middle), wood, s.pattern(s.second, 0.35), 0.8)]
@@ -271,7 +298,11 @@ def guitar(s: Style) -> list[Part]:
             parts.append(Part(arc(side * 0.17, top - y, 0.06, 0.045, n=10), s.light))
     width = s.between(0.13, 0.18)
     parts.append(Part(box(-width / 2, top, width / 2, 0.3), neck, s.stripes(shade(neck, 1.6), 3.5, np.pi / 2), 0.6))
-    parts.append(Part(outline((-0.09, top + 0.02), (-0.15, top - 0.36), (0.15, top - 0.36), (0.09, top + 0.02)), shade(neck, 0.8)))
+    parts.append(
+        Part(
+            outline((-0.09, top + 0.02), (-0.15, top - 0.36), (0.15, top - 0.36), (0.09, top + 0.02)), shade(neck, 0.8)
+        )
+    )
     if s.maybe(0.65):
         parts.append(Part(arc(0, 0.36, 0.2, 0.2), s.light))
         parts.append(Part(arc(0, 0.36, 0.15, 0.15, n=20), s.dark, None, 0))
@@ -333,7 +364,9 @@ def lighthouse(s: Style) -> list[Part]:
         parts.append(Part(arc(0, top - lamp, eaves, top - lamp - peak, 180, 360), s.main))
     parts.append(Part(box(-0.025, peak - 0.12, 0.025, peak + 0.03), s.dark))
     if s.maybe(0.75):
-        parts.append(Part(np.concatenate([arc(0, 0.78, 0.11, 0.11, 180, 360, 9), outline((0.11, 1.0), (-0.11, 1.0))]), s.dark))
+        parts.append(
+            Part(np.concatenate([arc(0, 0.78, 0.11, 0.11, 180, 360, 9), outline((0.11, 1.0), (-0.11, 1.0))]), s.dark)
+        )
     for y in (0.4, -0.05):
         if s.maybe(0.7):
             parts.append(Part(box(-0.06, y - 0.08, 0.06, y + 0.08), s.dark, None, 0.3))
@@ -378,7 +411,15 @@ def mushroom(s: Style) -> list[Part]:
         x = s.between(0.55, 0.75)
         parts.append(Part(box(x - 0.08, foot - 0.4, x + 0.08, foot), pale))
         parts.append(Part(arc(x, foot - 0.38, 0.3, 0.3, 180, 360, 14), s.main))
-    trunk = smooth((-stem, -0.1), (stem, -0.1), (stem * 0.95, 0.3), (stem * swell, foot - 0.1), (0, foot), (-stem * swell, foot - 0.1), (-stem * 0.95, 0.3))
+    trunk = smooth(
+        (-stem, -0.1),
+        (stem, -0.1),
+        (stem * 0.95, 0.3),
+        (stem * swell, foot - 0.1),
+        (0, foot),
+        (-stem * swell, foot - 0.1),
+        (-stem * 0.95, 0.3),
+    )
     parts.append(Part(trunk, pale, s.pattern(shade(pale, 0.75), 0.25)))
     if s.maybe(0.5):
         parts.append(Part(outline((-stem, 0.1), (stem, 0.1), (stem * 1.7, 0.3), (0, 0.24), (-stem * 1.7, 0.3)), pale))
@@ -403,7 +444,9 @@ def umbrella(s: Style) -> list[Part]:
     length, hook = s.between(0.75, 1.05), s.between(0.13, 0.22)
     side = 1 if s.maybe(0.5) else -1
     crook = arc(side * hook, length, hook, hook * 1.1, 180 if side > 0 else 0, 0 if side > 0 else 180, 10)
-    parts = [Part(stroke(np.concatenate([outline((0, -high - 0.14), (0, 0), (0, length - 0.05)), crook]), 0.085), s.dark)]
+    parts = [
+        Part(stroke(np.concatenate([outline((0, -high - 0.14), (0, 0), (0, length - 0.05)), crook]), 0.085), s.dark)
+    ]
     ribs = np.sin(np.linspace(-np.pi / 2, np.pi / 2, panels + 1))
     striped, skin = s.maybe(0.6), s.pattern(s.third, 0.35)
     for i, (x1, x2) in enumerate(zip(ribs[:-1], ribs[1:], strict=True)):
@@ -421,7 +464,7 @@ CLASSES: dict[str, Callable[[Style], list[Part]]] = {
 }
 
 # How far each class may turn from upright, in degrees; 180 is all round.
-TURN = dict(boat=20, butterfly=180, car=15, fish=40, guitar=180, key=180, lighthouse=14, mug=25, mushroom=25, umbrella=55)  # fmt: skip
+TURN = dict(boat=9, butterfly=25, car=6, fish=15, guitar=25, key=25, lighthouse=6, mug=10, mushroom=10, umbrella=20)  # fmt: skip
 
 
 # Distractors: parts and things that resemble parts of the objects, but are none of them.
@@ -429,12 +472,18 @@ TURN = dict(boat=20, butterfly=180, car=15, fish=40, guitar=180, key=180, lighth
 
 def hoop(s: Style) -> list[Part]:
     """A ring, as a key's bow or a mug's ear."""
-    return [Part(ring(0, 0, s.between(0.6, 1), s.between(0.5, 1), s.between(0.18, 0.35)), s.main, s.pattern(s.second, 0.4))]
+    return [
+        Part(ring(0, 0, s.between(0.6, 1), s.between(0.5, 1), s.between(0.18, 0.35)), s.main, s.pattern(s.second, 0.4))
+    ]
 
 
 def sail(s: Style) -> list[Part]:
     """A triangle with a bent side, as a boat's sail."""
-    return [Part(outline((-0.6, 0.8), (-0.5, -0.9), (0.2 + s.between(0, 0.3), -0.1), (0.7, 0.7)), s.main, s.pattern(s.second))]
+    return [
+        Part(
+            outline((-0.6, 0.8), (-0.5, -0.9), (0.2 + s.between(0, 0.3), -0.1), (0.7, 0.7)), s.main, s.pattern(s.second)
+        )
+    ]
 
 
 def dome(s: Style) -> list[Part]:
@@ -453,14 +502,20 @@ def stick(s: Style) -> list[Part]:
 def wheel(s: Style) -> list[Part]:
     """A wheel, as a car's, or an eye."""
     inner = s.between(0.35, 0.7)
-    return [Part(arc(0, 0, 1, 1), s.dark if s.maybe(0.5) else s.main), Part(arc(0, 0, inner, inner), s.light, s.pattern(s.third, 0.3))]
+    return [
+        Part(arc(0, 0, 1, 1), s.dark if s.maybe(0.5) else s.main),
+        Part(arc(0, 0, inner, inner), s.light, s.pattern(s.third, 0.3)),
+    ]
 
 
 def leaf(s: Style) -> list[Part]:
     """A leaf with its rib, as a fish's body or a butterfly's wing."""
     wide = s.between(0.3, 0.6)
     blade = smooth((-1, 0), (-0.4, -wide), (0.4, -wide * 0.7), (1, 0), (0.4, wide * 0.8), (-0.4, wide))
-    return [Part(blade, s.main, s.pattern(s.second, 0.5)), Part(box(-1.2, -0.04, 0.85, 0.04), shade(s.main, 0.6), None, 0)]
+    return [
+        Part(blade, s.main, s.pattern(s.second, 0.5)),
+        Part(box(-1.2, -0.04, 0.85, 0.04), shade(s.main, 0.6), None, 0),
+    ]
 
 
 def post(s: Style) -> list[Part]:
@@ -487,21 +542,36 @@ def comb(s: Style) -> list[Part]:
 
 def pebble(s: Style) -> list[Part]:
     """A stone, as nothing in particular."""
-    ends = [(r * np.cos(a), r * np.sin(a) * 0.8) for a, r in zip(np.arange(7) * np.pi / 3.5, 0.7 + 0.3 * s.rng.random(7), strict=True)]
+    ends = [
+        (r * np.cos(a), r * np.sin(a) * 0.8)
+        for a, r in zip(np.arange(7) * np.pi / 3.5, 0.7 + 0.3 * s.rng.random(7), strict=True)
+    ]
     return [Part(smooth(*ends, steps=5), s.main, s.pattern(s.second, 0.4))]
 
 
 def slab(s: Style) -> list[Part]:
     """A rounded slab with two windows or buttons, as a car's body."""
     high = s.between(0.35, 0.6)
-    parts = [Part(smooth((-1, high), (-1, -high * 0.4), (-0.6, -high), (0.6, -high), (1, -high * 0.3), (1, high), steps=4), s.main, s.pattern(s.second, 0.4))]
+    parts = [
+        Part(
+            smooth((-1, high), (-1, -high * 0.4), (-0.6, -high), (0.6, -high), (1, -high * 0.3), (1, high), steps=4),
+            s.main,
+            s.pattern(s.second, 0.4),
+        )
+    ]
     return parts + [Part(arc(x, 0, 0.2, 0.2, n=14), s.third) for x in (-0.4, 0.4) if s.maybe(0.6)]
 
 
 def eight(s: Style) -> list[Part]:
     """Two joined discs, as a guitar's body."""
     small = s.between(0.35, 0.5)
-    return [Part(np.concatenate([arc(0, 0.4, 0.55, 0.55, -60, 240), arc(0, -0.4, small, small, 130, 410)]), s.main, s.pattern(s.second, 0.5))]
+    return [
+        Part(
+            np.concatenate([arc(0, 0.4, 0.55, 0.55, -60, 240), arc(0, -0.4, small, small, 130, 410)]),
+            s.main,
+            s.pattern(s.second, 0.5),
+        )
+    ]
 
 
 DISTRACTORS: tuple[Callable[[Style], list[Part]], ...] = (

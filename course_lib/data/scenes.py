@@ -6,32 +6,36 @@ drawn in `drawings.py`; this module places them, lights them, and measures what 
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from course_lib.data import drawings
 from course_lib.data.drawings import Part, Style, hsv
 from course_lib.progress import progress
 
-VERSION = "0-draft"
+VERSION = "1"
 SEED = 1  # part of every picture's seed; a new version of the scenes draws new pictures
 CLASSES: tuple[str, ...] = tuple(drawings.CLASSES)
 KINDS = ("one-object", "standard", "crowded")
 SPLITS = {"train": 1600, "val": 200, "test": 400}
 FINE = 4  # outlines are drawn on a grid four times finer, in whole steps of a quarter pixel
 LEAST_VISIBLE = 0.4
+WASH = 0.35  # strength of the background, 0 is white paper
+COVERED = 0.25  # chance that an object gets a distractor laid over it
+GENTLE = 0.7  # chance that a thing is placed where it hides little
+INK = 0.55  # darkness of the rim of each part
 
 # √(box area) / √(picture area) of the objects, as the quantile function (chance, size) of each kind, before overlaps.
 SIZES = {
-    "one-object": ((0.0, 0.28), (0.5, 0.46), (1.0, 0.8)),
+    "one-object": ((0.0, 0.27), (0.5, 0.46), (1.0, 0.8)),
     "standard": ((0.0, 0.08), (0.05, 0.094), (0.3, 0.155), (0.5, 0.25), (0.95, 0.7), (1.0, 0.8)),
     "crowded": ((0.0, 0.07), (0.5, 0.12), (0.9, 0.22), (1.0, 0.35)),
 }
@@ -74,7 +78,9 @@ def pattern_amount(pattern: drawings.Pattern, x: np.ndarray, y: np.ndarray) -> n
         wave = {
             "dots": lambda: np.sin(across) + np.sin(along) - 0.9,
             "checks": lambda: np.sin(across) * np.sin(along),
-            "mottle": lambda: np.sin(0.6 * across + 2 * np.sin(0.35 * along)) + np.sin(0.5 * along - 1.7 * np.sin(0.4 * across)) - 0.4,
+            "mottle": lambda: (
+                np.sin(0.6 * across + 2 * np.sin(0.35 * along)) + np.sin(0.5 * along - 1.7 * np.sin(0.4 * across)) - 0.4
+            ),
         }[pattern.kind]()
     return np.clip(0.5 + 3 * wave, 0, 1)
 
@@ -86,41 +92,43 @@ def fill_mask(points: np.ndarray, height: int, width: int) -> Image.Image:
     return fine.reduce(FINE)
 
 
-def lit(part: Part, mask: Image.Image, x: np.ndarray, y: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colour [h, w, 3] and alpha [h, w] of one part: pattern, light on the side towards the lamp, dark rim."""
-    alpha = np.asarray(mask) / 255
-    colour = np.broadcast_to(part.colour, (*alpha.shape, 3))
-    if part.pattern is not None:
-        amount = pattern_amount(part.pattern, x, y)[..., None]
-        colour = colour + amount * (part.pattern.colour - colour)
-    extent = np.sqrt(alpha.sum() + 1)
+def lit(part: Part, mask: Image.Image, amount: np.ndarray | None, light: np.ndarray) -> np.ndarray:
+    """Colour [h, w, 3] of one part: its pattern by `amount`, light on the side towards the lamp, a dark rim."""
+    cover = np.asarray(mask)
+    colour = np.broadcast_to(part.colour, (*cover.shape, 3))
+    if amount is not None:
+        colour = colour + amount[..., None] * (part.pattern.colour - colour)
+    extent = float(np.sqrt(cover.sum() / 255 + 1))
     if part.bulge == 0 or extent < 3:
-        return colour, alpha
-    soft = np.asarray(mask.filter(ImageFilter.BoxBlur(round(extent / 7) + 1))) / 255
-    dx, dy = np.rint(light * (extent / 8 + 0.5)).astype(int)
-    towards = np.roll(soft, (-dy, -dx), (0, 1)) - np.roll(soft, (dy, dx), (0, 1))
-    glow = (part.bulge * towards)[..., None]
-    colour = colour * (1 + 0.75 * np.minimum(glow, 0)) + (1 - colour) * 0.55 * np.maximum(glow, 0)
-    return colour * (1 - 0.3 * (1 - soft[..., None])), alpha
+        return colour
+    soft = mask.filter(ImageFilter.BoxBlur(round(extent / 7) + 1))
+    dx, dy = (int(v) for v in np.rint(light * (extent / 8 + 0.5)))
+    near, far = ImageChops.offset(soft, -dx, -dy), ImageChops.offset(soft, dx, dy)
+    bright = np.asarray(ImageChops.subtract(near, far))[..., None] * (part.bulge * 0.55 / 255)
+    shadow = np.asarray(ImageChops.subtract(far, near))[..., None] * (part.bulge * 0.75 / 255)
+    rim = 1 - np.asarray(mask.filter(ImageFilter.BoxBlur(1)))[..., None] / 255
+    return (colour * (1 - shadow - bright) + bright) * (1 - INK * rim)
 
 
 def draw_sprite(parts: list[Part], matrix: np.ndarray, light: np.ndarray) -> Sprite:
     """Draw parts, back to front, through a 2 × 2 matrix from their own frame to pixels."""
-    (a, b), (c, d) = matrix
+    (a, b), (c, d) = matrix.tolist()
     shapes = [np.stack([a * p[:, 0] + b * p[:, 1], c * p[:, 0] + d * p[:, 1]], axis=1) for p, *_ in parts]
-    low = np.floor(np.min([s.min(0) for s in shapes], axis=0)) - 2
-    width, height = (np.ceil(np.max([s.max(0) for s in shapes], axis=0)) + 2 - low).astype(int)
+    ends = np.concatenate(shapes)
+    low = np.floor(ends.min(axis=0)) - 2
+    width, height = (np.ceil(ends.max(axis=0)) + 2 - low).astype(int).tolist()
     colour, alpha = np.zeros((height, width, 3)), np.zeros((height, width))
-    inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
     for part, shape in zip(parts, shapes, strict=True):
         fine = np.rint((shape - low) * FINE).astype(int)
-        x1, y1 = np.maximum(fine.min(0) // FINE - 2, 0)
-        x2, y2 = np.minimum(fine.max(0) // FINE + 3, (width, height))
-        px, py = np.meshgrid(np.arange(x1, x2) + 0.5 + low[0], np.arange(y1, y2) + 0.5 + low[1])
-        x, y = inverse[0, 0] * px + inverse[0, 1] * py, inverse[1, 0] * px + inverse[1, 1] * py
-        new, cover = lit(part, fill_mask(fine - np.array([x1, y1]) * FINE, y2 - y1, x2 - x1), x, y, light)
-        here = np.s_[y1:y2, x1:x2]
-        colour[here] += cover[..., None] * (new - colour[here])
+        x1, y1 = np.maximum(fine.min(axis=0) // FINE - 2, 0).tolist()
+        x2, y2 = np.minimum(fine.max(axis=0) // FINE + 3, (width, height)).tolist()
+        mask, amount = fill_mask(fine - np.array([x1, y1]) * FINE, y2 - y1, x2 - x1), None
+        if part.pattern is not None:  # where each pixel lies in the thing's own frame
+            px, py = np.arange(x1, x2) + (0.5 + low[0]), (np.arange(y1, y2) + (0.5 + low[1]))[:, None]
+            area = a * d - b * c
+            amount = pattern_amount(part.pattern, (d * px - b * py) / area, (a * py - c * px) / area)
+        cover, here = np.asarray(mask) / 255, np.s_[y1:y2, x1:x2]
+        colour[here] += cover[..., None] * (lit(part, mask, amount, light) - colour[here])
         alpha[here] += cover * (1 - alpha[here])
     return Sprite(colour, alpha, alpha >= 0.4)
 
@@ -136,7 +144,9 @@ def pose(rng: np.random.Generator, turn: float) -> np.ndarray:
     return np.array(rows)
 
 
-def make_thing(rng: np.random.Generator, draw: Callable[[Style], list[Part]], turn: float, size: float, light: np.ndarray) -> Sprite:
+def make_thing(
+    rng: np.random.Generator, draw: Callable[[Style], list[Part]], turn: float, size: float, light: np.ndarray
+) -> Sprite:
     """One thing in a random pose whose bounding box has the area size² in pixels."""
     parts, matrix = draw(Style(rng)), pose(rng, turn)
     points = np.concatenate([part.points for part in parts])
@@ -170,12 +180,18 @@ def landscape(rng: np.random.Generator, s: Style, y: np.ndarray, x: np.ndarray) 
     """Sky with clouds over one to three ridges and a textured meadow, beach or snow field."""
     height, width = y.shape
     hue = s.between(0.5, 0.66) if s.maybe(0.75) else s.between(0.0, 0.12)
-    picture = blend(hsv(hue, s.between(0.4, 0.75), s.between(0.5, 0.95)), hsv(hue + 0.04, s.between(0.05, 0.4), 0.95), y * 1.6)
+    picture = blend(
+        hsv(hue, s.between(0.4, 0.75), s.between(0.5, 0.95)), hsv(hue + 0.04, s.between(0.05, 0.4), 0.95), y * 1.6
+    )
     clouds = cloudy(rng, height, width) * 1.2 - s.between(0.0, 0.6)
     picture = picture + np.clip(clouds, 0, 0.8)[..., None] * (0.98 - picture)
     ground, level = s.between(0.05, 0.42), s.between(0.3, 0.65)
     for _ in range(s.count(1, 3)):
-        edge = level + 0.06 * np.sin(x * s.between(4, 12) + s.between(0, 6)) + 0.03 * np.sin(x * s.between(12, 25) + s.between(0, 6))
+        edge = (
+            level
+            + 0.06 * np.sin(x * s.between(4, 12) + s.between(0, 6))
+            + 0.03 * np.sin(x * s.between(12, 25) + s.between(0, 6))
+        )
         colour = hsv(ground, s.between(0.25, 0.65), s.between(0.35, 0.8))
         grain = cloudy(rng, height, width) * s.between(0.1, 0.35) + 0.3 * (y - edge)
         cover = np.clip((y - edge) * height, 0, 1)[..., None]
@@ -188,7 +204,10 @@ def water(rng: np.random.Generator, s: Style, y: np.ndarray, x: np.ndarray) -> n
     """Waves, closer together further up, sometimes under a strip of sky."""
     height, width = y.shape
     hue = s.between(0.45, 0.63)
-    deep, bright = hsv(hue, s.between(0.5, 0.9), s.between(0.25, 0.6)), hsv(hue + 0.03, s.between(0.15, 0.5), s.between(0.7, 0.95))
+    deep, bright = (
+        hsv(hue, s.between(0.5, 0.9), s.between(0.25, 0.6)),
+        hsv(hue + 0.03, s.between(0.15, 0.5), s.between(0.7, 0.95)),
+    )
     depth = 1 / (0.25 + y)
     wobble = smooth_noise(rng, height, width, 6, 4)
     waves = np.sin(depth * s.between(14, 30) + 2.2 * wobble + 6 * x * s.between(-0.5, 0.5))
@@ -245,7 +264,10 @@ def gravel(rng: np.random.Generator, s: Style, y: np.ndarray, x: np.ndarray) -> 
     """Sand, gravel, grass or snow from above: noise of several scales between two colours."""
     height, width = y.shape
     hue = s.between(0.05, 0.4)
-    one, two = hsv(hue, s.between(0.1, 0.6), s.between(0.2, 0.6)), hsv(hue + s.between(-0.06, 0.06), s.between(0.1, 0.5), s.between(0.5, 0.95))
+    one, two = (
+        hsv(hue, s.between(0.1, 0.6), s.between(0.2, 0.6)),
+        hsv(hue + s.between(-0.06, 0.06), s.between(0.1, 0.5), s.between(0.5, 0.95)),
+    )
     tall = s.count(1, 3)
     blades = smooth_noise(rng, height, width, 40 // tall, 40)
     return blend(one, two, 0.5 + 0.35 * cloudy(rng, height, width) + s.between(0.1, 0.4) * blades)
@@ -255,7 +277,11 @@ def glow(rng: np.random.Generator, s: Style, y: np.ndarray, x: np.ndarray) -> np
     """Out of focus lights before a dark or bright gradient."""
     height, width = y.shape
     hue = rng.random()
-    picture = blend(hsv(hue, s.between(0.2, 0.7), s.between(0.15, 0.8)), hsv(hue + s.between(-0.2, 0.2), s.between(0.2, 0.6), s.between(0.3, 0.95)), y + 0.4 * cloudy(rng, height, width))
+    picture = blend(
+        hsv(hue, s.between(0.2, 0.7), s.between(0.15, 0.8)),
+        hsv(hue + s.between(-0.2, 0.2), s.between(0.2, 0.6), s.between(0.3, 0.95)),
+        y + 0.4 * cloudy(rng, height, width),
+    )
     for _ in range(s.count(4, 12)):
         cx, cy, radius = rng.random(), rng.random(), s.between(0.03, 0.14)
         edge = np.clip((radius - np.hypot(x - cx, y - cy)) * 40, 0, 1) * s.between(0.15, 0.5)
@@ -277,7 +303,9 @@ def scatter_clutter(rng: np.random.Generator, s: Style, picture: np.ndarray) -> 
         long, wide = size * s.between(0.02, 0.12), size * s.between(0.006, 0.03)
         for _ in range(s.count(3, 14)):
             cx, cy, angle = rng.random() * width, rng.random() * height, rng.random() * 2 * np.pi
-            points = drawings.turned(drawings.outline((-long, 0), (0, -wide), (long, 0), (0, wide)), np.degrees(angle)) / 2
+            points = (
+                drawings.turned(drawings.outline((-long, 0), (0, -wide), (long, 0), (0, wide)), np.degrees(angle)) / 2
+            )
             flat = np.rint((points + np.array([cx, cy])) * 2).astype(int)
             pen.polygon([tuple(p) for p in flat.tolist()], fill=(*colour, 215))
     rgba = np.asarray(layer.reduce(2)) / 255
@@ -289,7 +317,9 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     style = Style(rng)
     y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
     paint = BACKGROUNDS[style.count(0, len(BACKGROUNDS) - 1)]
-    return scatter_clutter(rng, style, np.clip(paint(rng, style, y, x), 0, 1))
+    picture = scatter_clutter(rng, style, np.clip(paint(rng, style, y, x), 0, 1))
+    paper = np.array([0.96, 0.95, 0.92])
+    return picture + (1 - WASH) * (paper - picture)
 
 
 # --------------------------------------------------------------------------------------------------------- the scene
@@ -318,20 +348,23 @@ class Stage:
         hidden = self.owner[there][sprite.solid[part]]
         return np.bincount(hidden[hidden >= 0], minlength=len(self.labels))
 
-    def fits(self, sprite: Sprite, x: int, y: int, inside: float) -> bool:
-        """Whether every object stays visible enough, and the sprite's share `inside` the picture is large enough."""
+    def fits(self, sprite: Sprite, x: int, y: int, inside: float, overlap: float = 1.0) -> bool:
+        """Whether every object stays visible enough, and the sprite lies `inside` the picture by at least, and on
+        other objects by at most, these shares of its own pixels."""
         _, part = self.window(sprite, x, y)
-        if sprite.solid[part].sum() < inside * sprite.solid.sum():
+        size, hidden = sprite.solid.sum(), self.hides(sprite, x, y)
+        if sprite.solid[part].sum() < inside * size or hidden.sum() > overlap * size:
             return False
-        left = np.array(self.visible, dtype=int) - self.hides(sprite, x, y)
-        return bool((left >= LEAST_VISIBLE * np.array(self.drawn)).all())
+        return bool((np.array(self.visible) - hidden >= LEAST_VISIBLE * np.array(self.drawn)).all())
 
     def put(self, sprite: Sprite, x: int, y: int, label: int) -> None:
         """Paint the sprite with its shadow at (x, y); label 0 is a distractor."""
         self.visible = list(np.array(self.visible, dtype=int) - self.hides(sprite, x, y))
         reach = float(max(1.0, 0.06 * np.sqrt(sprite.solid.sum())))
         dx, dy = (int(v) for v in np.rint(-self.light * reach))
-        shadow = Image.fromarray((sprite.alpha * 255).astype(np.uint8)).filter(ImageFilter.BoxBlur(float(min(2.0, reach / 2))))
+        shadow = Image.fromarray((sprite.alpha * 255).astype(np.uint8)).filter(
+            ImageFilter.BoxBlur(float(min(2.0, reach / 2)))
+        )
         there, part = self.window(sprite, x + dx, y + dy)
         self.picture[there] *= 1 - 0.42 * (np.asarray(shadow)[part] / 255)[..., None]
         there, part = self.window(sprite, x, y)
@@ -344,13 +377,19 @@ class Stage:
         else:
             self.distractors += 1
 
-    def place(self, rng: np.random.Generator, sprite: Sprite, label: int, inside: float = 0.75) -> bool:
+    def box(self, index: int) -> tuple[int, int, int, int]:
+        """xyxy round the visible pixels of one object."""
+        ys, xs = np.nonzero(self.owner == index)
+        return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+
+    def place(self, rng: np.random.Generator, sprite: Sprite, label: int) -> bool:
         """Try random positions until one fits; the sprite may reach a little over the picture's edge."""
         (height, width), (h, w) = self.owner.shape, sprite.alpha.shape
-        for _ in range(25):
+        gentle = 20 if rng.random() < GENTLE else 0
+        for attempt in range(30):
             x = int(np.floor(-0.12 * w + rng.random() * (width - 0.76 * w)))
             y = int(np.floor(-0.12 * h + rng.random() * (height - 0.76 * h)))
-            if self.fits(sprite, x, y, inside):
+            if self.fits(sprite, x, y, 0.75, 0.05 if attempt < gentle else 1.0):
                 self.put(sprite, x, y, label)
                 return True
         return False
@@ -368,10 +407,16 @@ class Stage:
         return False
 
 
-def sample_size(rng: np.random.Generator, kind: str, height: int, width: int) -> float:
-    """√(box area) in pixels of one object."""
+def sample_size(rng: np.random.Generator, kind: str) -> float:
+    """√(box area) of one object as a share of the picture's side."""
     chances, sizes = np.array(SIZES[kind]).T
-    return float(np.exp(np.interp(rng.random(), chances, np.log(sizes))) * np.sqrt(height * width))
+    return float(np.exp(np.interp(rng.random(), chances, np.log(sizes))))
+
+
+def make_object(rng: np.random.Generator, label: int, size: float, light: np.ndarray) -> Sprite:
+    """An object of the class `label`."""
+    name = CLASSES[label - 1]
+    return make_thing(rng, drawings.CLASSES[name], drawings.TURN[name], size, light)
 
 
 def make_distractor(rng: np.random.Generator, size: float, light: np.ndarray) -> Sprite:
@@ -380,26 +425,32 @@ def make_distractor(rng: np.random.Generator, size: float, light: np.ndarray) ->
     return make_thing(rng, draw, 180, max(size, 5.0), light)
 
 
-def fill_stage(rng: np.random.Generator, stage: Stage, kind: str) -> None:
-    """Place objects and distractors, large ones mostly first, then lay occluders over some of the objects."""
-    height, width = stage.owner.shape
+def build_stage(rng: np.random.Generator, kind: str, height: int, width: int) -> Stage:
+    """A background, objects and distractors on it, large ones first, then distractors laid over some objects."""
+    angle = np.radians(200 + 140 * rng.random())
+    stage = Stage(draw_background(rng, height, width), np.array([np.cos(angle), np.sin(angle)]))
     side = np.sqrt(height * width)
     objects = {"one-object": 1, "standard": int(rng.integers(1, 7)), "crowded": int(rng.integers(8, 26))}[kind]
-    behind = int(rng.integers(1, 4)) + (kind != "one-object")
-    plan = [(sample_size(rng, kind, height, width), True) for _ in range(objects)]
+    plan = [(sample_size(rng, kind) * side, True) for _ in range(objects)]
+    behind = int(rng.integers(1, 3)) + (kind != "one-object")
     plan += [((0.1 + 0.35 * rng.random() ** 2) * side, False) for _ in range(behind)]
-    plan.sort(key=lambda item: -item[0])
-    for size, is_object in plan:
-        if is_object:
-            label = int(rng.integers(1, len(CLASSES) + 1))
-            name = CLASSES[label - 1]
-            stage.place(rng, make_thing(rng, drawings.CLASSES[name], drawings.TURN[name], size, stage.light), label)
-        else:
-            stage.place(rng, make_distractor(rng, size, stage.light), 0, inside=0.5)
+    for size, is_object in sorted(plan, key=lambda item: -item[0]):
+        label = int(rng.integers(1, len(CLASSES) + 1)) if is_object else 0
+        thing = make_object(rng, label, size, stage.light) if label else make_distractor(rng, size, stage.light)
+        stage.place(rng, thing, label)
     for index in range(len(stage.labels)):
-        if rng.random() < 0.3:
+        if rng.random() < COVERED:
             size = np.sqrt(stage.drawn[index]) * (0.6 + 0.6 * rng.random())
             stage.cover(rng, make_distractor(rng, size, stage.light), index)
+    return stage
+
+
+def acceptable(stage: Stage, kind: str) -> bool:
+    """Whether the scene holds an object and enough distractors; a single object is at least a quarter of the side."""
+    if not stage.labels or stage.distractors < (1 if kind == "one-object" else 2):
+        return False
+    x1, y1, x2, y2 = stage.box(0)
+    return kind != "one-object" or (x2 - x1) * (y2 - y1) >= stage.owner.size / 16
 
 
 def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
@@ -408,9 +459,9 @@ def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     vignette = 1 - 0.3 * rng.random() * (x * x + y * y) / 2
     tint = 0.88 + 0.22 * rng.random(3)
-    exposure = 0.8 + 0.35 * rng.random()
+    exposure = 0.9 + 0.25 * rng.random()
     picture = picture * vignette[..., None] * (tint * exposure)
-    grain = (0.01 + 0.03 * rng.random()) * (rng.random((height, width, 1)) + rng.random((height, width, 3)) - 1)
+    grain = (0.01 + 0.02 * rng.random()) * (rng.random((height, width, 1)) + rng.random((height, width, 3)) - 1)
     return np.rint(np.clip(picture + grain, 0, 1) * 255).astype(np.uint8)
 
 
@@ -431,19 +482,16 @@ def draw_scene(seed: int | Sequence[int], kind: str = "standard", size: tuple[in
     if min(height, width) < 32:
         raise ValueError(f"a scene is at least 32 pixels high and wide, not {height} × {width}")
     seeds = [seed] if isinstance(seed, int) else list(seed)
-    rng = np.random.default_rng([SEED, KINDS.index(kind), *seeds])
-    angle = np.radians(200 + 140 * rng.random())
-    light = np.array([np.cos(angle), np.sin(angle)])
-    stage = Stage(draw_background(rng, height, width), light)
-    while not stage.labels or stage.distractors < 2 - (kind == "one-object"):
-        fill_stage(rng, stage, kind) if not stage.labels else stage.place(rng, make_distractor(rng, 0.1 * height, light), 0)
-    boxes = []
-    for index in range(len(stage.labels)):
-        ys, xs = np.nonzero(stage.owner == index)
-        boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+    rng = np.random.default_rng([SEED, KINDS.index(kind), len(seeds), *seeds])
+    stage = build_stage(rng, kind, height, width)
+    while not acceptable(stage, kind):
+        stage = build_stage(rng, kind, height, width)
+    boxes = np.array([stage.box(index) for index in range(len(stage.labels))], dtype=np.int64)
     occlusion = 1 - np.array(stage.visible) / np.array(stage.drawn)
     image = develop(rng, stage.picture)
-    return Scene(image, np.array(boxes, dtype=np.int64), np.array(stage.labels, dtype=np.int64), occlusion, stage.distractors)
+    return Scene(
+        image, np.array(boxes, dtype=np.int64), np.array(stage.labels, dtype=np.int64), occlusion, stage.distractors
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- writing a set
@@ -465,14 +513,43 @@ def annotation_xml(name: str, scene: Scene) -> str:
     )
 
 
-def write_one(job: tuple[str, str, tuple[int, int], str, int]) -> str:
-    """Draw and write one picture with its annotation; returns its name. job: folder, kind, size, split, index."""
-    folder, kind, size, split, index = job
-    name = f"{split}_{index:04d}"
-    scene = draw_scene((list(SPLITS).index(split), index), kind, size)
-    Image.fromarray(scene.image).save(Path(folder, "JPEGImages", f"{name}.jpg"), quality=95, subsampling=0)
-    Path(folder, "Annotations", f"{name}.xml").write_text(annotation_xml(name, scene), encoding="utf-8")
-    return name
+def picture_names() -> list[tuple[str, int, int]]:
+    """Every picture of a set as (name, number of the split, index)."""
+    return [(f"{name}_{i:04d}", k, i) for k, (name, count) in enumerate(SPLITS.items()) for i in range(count)]
+
+
+def draw_share(folder: Path, kind: str, size: tuple[int, int], worker: int, workers: int) -> Iterator[str]:
+    """Draw and write every `workers`-th picture of a set, starting with number `worker`; yields each one's name."""
+    for name, split, index in picture_names()[worker::workers]:
+        scene = draw_scene((split, index), kind, size)
+        Image.fromarray(scene.image).save(folder / "JPEGImages" / f"{name}.jpg", quality=95, subsampling=0)
+        (folder / "Annotations" / f"{name}.xml").write_text(annotation_xml(name, scene), encoding="utf-8")
+        yield name
+
+
+def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int) -> None:
+    """Draw all pictures of a set into an existing folder, in `workers` processes."""
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    for split in SPLITS:
+        names = [name for name, *_ in picture_names() if name.startswith(f"{split}_")]
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    # Plain processes, not multiprocessing: that would run a caller's script without a main guard again in each of them.
+    task = [sys.executable, "-m", "course_lib.data.scenes", str(folder), kind, *map(str, size)]
+    pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    counts = [str(count) for count in SPLITS.values()]
+    others = [subprocess.Popen([*task, str(w), str(workers), *counts], **pipes) for w in range(1, workers)]
+    own = draw_share(folder, kind, size, 0, workers)
+    try:
+        for number, (name, *_) in enumerate(progress(picture_names(), f"drawing {kind} scenes")):
+            worker = number % workers
+            drawn = others[worker - 1].stdout.readline().strip() if worker else next(own)
+            if drawn != name:
+                raise RuntimeError(f"Drawing {name} failed: {others[worker - 1].communicate()[1][-2000:]}")
+    finally:
+        for other in others:
+            other.kill()
+            other.communicate()
 
 
 def write_scenes(
@@ -487,16 +564,20 @@ def write_scenes(
         root: where the sets live, usually data/cache.
         kind: as in `draw_scene`.
         size: (H, W) in pixels.
-        workers: processes; by default one a core. The bytes do not depend on it.
+        workers: processes; by default one a core, at most 8. The bytes do not depend on it.
+
+    Raises:
+        ValueError: as `draw_scene`.
+        RuntimeError: a process that draws ended early; the message holds its last words.
     """
-    folder = Path(root) / f"scenes-{VERSION}-{kind}-{size[0]}x{size[1]}"
+    folder = Path(root).resolve() / f"scenes-{VERSION}-{kind}-{size[0]}x{size[1]}"
     if folder.is_dir():
         return folder
     draw_scene(0, kind, size)  # wrong arguments are reported before anything is written
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        draw_set(draft, kind, size, workers or os.cpu_count() or 1)
+        draw_set(draft, kind, size, workers or min(os.cpu_count() or 1, 8))
         draft.chmod(0o755)
         draft.rename(folder)
     except OSError:
@@ -507,18 +588,8 @@ def write_scenes(
     return folder
 
 
-def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int) -> None:
-    """Draw all pictures of a set into an existing folder."""
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
-    jobs = [(str(folder), kind, size, split, i) for split, count in SPLITS.items() for i in range(count)]
-    label = f"drawing {kind} scenes"
-    if workers == 1:
-        names = list(progress(map(write_one, jobs), label, total=len(jobs)))
-    else:
-        # Fresh processes ("spawn") behave alike on every system and inherit no threads of torch's.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            names = list(progress(pool.map(write_one, jobs, chunksize=20), label, total=len(jobs)))
-    for split in SPLITS:
-        lines = [name for name in names if name.startswith(f"{split}_")]
-        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+if __name__ == "__main__":  # one of the processes that `draw_set` starts
+    high, wide, this, of, *pictures = map(int, sys.argv[3:])
+    SPLITS.update(zip(SPLITS, pictures, strict=True))
+    for done in draw_share(Path(sys.argv[1]), sys.argv[2], (high, wide), this, of):
+        print(done, flush=True)
