@@ -299,6 +299,7 @@ RAISED = [
     ("no ImageSets", lambda root: rename("", "ImageSets", "sets")(root), r"no split list .*\(there: no list at all\)"),
     ("empty split list", listed("\ufeff\r\n \r\n"), r"ImageSets/Main/train\.txt: no names in it; write"),
     ("list that is no text", lambda root: split_list(root).write_bytes(b"\x89PNG\xff\x00"), r"train\.txt: not UTF-8 text.*save it"),
+    ("list in UTF-16 without a mark", listed("train_00000\n", "utf-16-le"), r"train\.txt: not UTF-8 text \(it holds zero bytes\); save it"),
     ("list names a stranger", listed("train_00000\nstranger\n"), r"Annotations/stranger\.xml: missing"),
     ("no Annotations", rename("", "Annotations", "labels"), r"not a Pascal VOC folder, Annotations missing; it needs"),
     ("no objects anywhere", lambda root: [path.write_text("<annotation/>") for path in (root / "Annotations").iterdir()], r"not one object"),

@@ -169,9 +169,12 @@ def _text(path: Path) -> str:
     raw = path.read_bytes()
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return raw.decode(encoding)
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise DataError(f"ImageSets/Main/{path.name}: not UTF-8 text ({error}); save it as UTF-8.") from error
+    if "\0" in text:
+        raise DataError(f"ImageSets/Main/{path.name}: not UTF-8 text (it holds zero bytes); save it as UTF-8.")
+    return text
 
 
 def read_split(path: str | Path, known: Iterable[str] = ()) -> list[str]:
