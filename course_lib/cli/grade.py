@@ -28,7 +28,7 @@ from pathlib import Path
 
 from course_lib.exercises import framework, guard
 from course_lib.exercises.framework import NOT_STARTED, NOT_YET, Exercise, Plan, Result
-from course_lib.exercises.values import snapshot
+from course_lib.exercises.values import describe, snapshot
 
 SECONDS = 10.0
 MEMORY = 2 * 2**30
@@ -211,7 +211,7 @@ class Submission:
         if exercise.kind == "predict" and "value" in reply:
             return framework.judge_value(exercise, reply["value"])
         if "value" in reply:
-            kind = framework.describe(reply["value"])
+            kind = describe(reply["value"])
             state = NOT_STARTED if reply["value"]["kind"] == "NoneType" else NOT_YET
             return Result(number, state, "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}")
         plan = self.plans[number]

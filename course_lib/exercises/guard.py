@@ -134,7 +134,7 @@ def _work(answer: object, probes: list[Probe], call: object, seen: list, effects
 def _observe(answer: object, probe: Probe) -> dict:
     args = clone(probe.args)
     if probe.mode == "double":
-        args = _double(args)
+        args = double(args)
     inputs = [t for i in probe.gradient for t in tensors(args[i])] if probe.mode == "gradient" else []
     for tensor in inputs:
         tensor.requires_grad_(True)
@@ -170,12 +170,13 @@ def weights_for(tensor: torch.Tensor) -> torch.Tensor:
     return 1 + 0.5 * torch.cos(1 + steps)
 
 
-def _double(value: object) -> object:
+def double(value: object) -> object:
+    """An argument with its floats in float64."""
     if isinstance(value, torch.Tensor):
         return value.double() if value.is_floating_point() else value
     if isinstance(value, (list, tuple)):
-        return type(value)(_double(item) for item in value)
-    return {key: _double(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return type(value)(double(item) for item in value)
+    return {key: double(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _explain(error: BaseException) -> str:

@@ -7,7 +7,8 @@ import textwrap
 import pytest
 from book import EXERCISES, RIGHT, WRONG, each, each_trial, of
 
-from course_lib.exercises import framework, guard
+from course_lib.exercises import framework, guard, values
+from course_lib.exercises import plan as plans
 
 SEEDS = (0, 1, 2)
 
@@ -53,10 +54,10 @@ def test_cases(exercise):
     for seed in SEEDS:
         plan = framework.Plan(exercise, seed)
         assert len(plan.cases) >= 3
-        assert not exercise.empty or any(framework.is_empty(c.args) for c in plan.cases), "no case with an empty input"
+        assert not exercise.empty or any(plans.is_empty(c.args) for c in plan.cases), "no case with an empty input"
         for c in plan.cases:
-            assert c.oracle is None or framework.difference(
-                framework.snapshot(c.oracle(*framework.clone(c.args))), framework.snapshot(c.oracle(*c.args)), 0
+            assert c.oracle is None or values.difference(
+                values.snapshot(c.oracle(*values.clone(c.args))), values.snapshot(c.oracle(*c.args)), 0
             ) is None, "the oracle changes its input or is random"
 
 
@@ -77,7 +78,7 @@ def test_predictions(exercise):
     assert [r.message for r in messages] == [message for _, message in exercise.misconceptions]
     assert len(set(messages)) >= 3, "at least three misconceptions, each with its own message"
     for message in [r.message for r in messages] + [exercise.otherwise]:
-        assert framework.show(exercise.right) not in message.replace(",", " ").split(), "the message tells the answer"
+        assert values.show(exercise.right) not in message.replace(",", " ").split(), "the message tells the answer"
     assert framework.evaluate(exercise, object()).state == framework.NOT_YET
 
 
