@@ -7,7 +7,7 @@ box" is what SSD calls a default box and Faster R-CNN an anchor.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.boxes import cxcywh_to_xyxy
 from course_lib.checks import check_levels, check_prediction_map
@@ -62,6 +62,14 @@ def default_boxes(image_size: tuple[int, int], grids: Sequence[tuple[int, int]],
     return torch.cat(levels)
 
 
+def predictor(channels: int, k: int, n: int) -> nn.Conv2d:
+    """The convolution that says n numbers for each of k boxes a cell: [B, channels, R, C] → [B, k·n, R, C].
+
+    Source: Liu et al. 2016 (SSD), section 2.1: a small 3 × 3 kernel at each location of the map.
+    """
+    return nn.Conv2d(channels, k * n, kernel_size=3, padding=1)
+
+
 def flatten_predictions(prediction: Tensor, n: int) -> Tensor:
     """A predictor's map in the order of the default boxes: [B, k·n, rows, columns] → [B, rows · columns · k, n].
 
@@ -74,3 +82,23 @@ def flatten_predictions(prediction: Tensor, n: int) -> Tensor:
     """
     check_prediction_map(prediction, n)
     return prediction.permute(0, 2, 3, 1).reshape(len(prediction), -1, n)
+
+
+SSD300 = {
+    "image_size": (300, 300),
+    "grids": [(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)],
+    "scales": [21, 45, 99, 153, 207, 261, 315],  # one more than levels: each level also looks at the next scale
+    "ratios": [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+}
+
+
+def ssd_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> Tensor:
+    """SSD's shapes of one level: two squares, then a wide and a high box for each ratio, [2 + 2 · ratios, 2] in pixels.
+
+    The second square's side is the geometric mean of this level's scale and the next one's.
+
+    Source: Liu et al. 2016 (SSD), section 2.2; `SSD300` holds the settings of section 3.1 in the authors' code.
+    """
+    squares = [box_shapes(scale, [1.0]), box_shapes((scale * next_scale) ** 0.5, [1.0])]
+    pairs = [box_shapes(scale, [ratio, 1 / ratio]) for ratio in ratios]
+    return torch.cat(squares + pairs)

@@ -7,7 +7,15 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 
 from course_lib.boxes import xyxy_to_cxcywh
-from course_lib.default_boxes import box_shapes, default_boxes, flatten_predictions, grid_centres
+from course_lib.default_boxes import (
+    SSD300,
+    box_shapes,
+    default_boxes,
+    flatten_predictions,
+    grid_centres,
+    predictor,
+    ssd_shapes,
+)
 
 
 def test_centres_height_is_not_width():
@@ -44,27 +52,20 @@ def test_twenty_one_boxes():
     assert boxes[20].tolist() == [0, 0, 224, 224]
 
 
-def ssd300():
-    """SSD300's settings (Liu et al. 2016, section 3.1, and the authors' code): grids and shapes in pixels."""
-    grids = [(n, n) for n in (38, 19, 10, 5, 3, 1)]
-    smallest, largest = (21, 45, 99, 153, 207, 261), (45, 99, 153, 207, 261, 315)
-    ratios = ([2], [2, 3], [2, 3], [2, 3], [2], [2])
-    shapes = []
-    for s, t, r in zip(smallest, largest, ratios, strict=True):
-        extra = torch.cat([box_shapes(s, [a, 1 / a]) for a in r])
-        shapes.append(torch.cat([box_shapes(s, [1.0]), box_shapes((s * t) ** 0.5, [1.0]), extra]))
-    return grids, shapes
-
-
 def test_ssd300_equals_torchvision():
-    grids, shapes = ssd300()
-    ours = default_boxes((300, 300), grids, shapes)
-    scales = [s / 300 for s in (21, 45, 99, 153, 207, 261, 315)]
-    generator = DefaultBoxGenerator([[2], [2, 3], [2, 3], [2, 3], [2], [2]], scales=scales, clip=False)
+    grids, scales, ratios = SSD300["grids"], SSD300["scales"], SSD300["ratios"]
+    shapes = [ssd_shapes(*level) for level in zip(scales, scales[1:], ratios, strict=False)]
+    ours = default_boxes(SSD300["image_size"], grids, shapes)
+    generator = DefaultBoxGenerator(ratios, scales=[s / 300 for s in scales], clip=False)
     maps = [torch.zeros(1, 1, *g) for g in grids]
     theirs = generator(ImageList(torch.zeros(1, 3, 300, 300), [(300, 300)]), maps)[0]
     assert ours.shape == theirs.shape == (8732, 4)
     assert (ours - theirs).abs().max() <= 1e-4
+
+
+def test_ssd_shapes():
+    # 4 and 16: a square of 4, one of √(4 · 16) = 8, then ratio 4 wide and high: 8 × 2 and 2 × 8
+    assert ssd_shapes(4, 16, [4]).tolist() == [[4, 4], [8, 8], [8, 2], [2, 8]]
 
 
 def test_wide_pictures_have_no_swapped_axes():
@@ -93,6 +94,11 @@ def test_one_hot_activation_lands_on_its_box(level, row, column, shape):
     rows, columns = grids[level]
     centre = [(column + 0.5) * 60 / columns, (row + 0.5) * 40 / rows]
     assert xyxy_to_cxcywh(boxes[index]).tolist() == pytest.approx(centre + shapes[level][shape].tolist())
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (2, 2), (1, 1), (3, 5)])
+def test_predictors_keep_the_grid(grid):
+    assert predictor(16, 3, 4)(torch.zeros(2, 16, *grid)).shape == (2, 12, *grid)
 
 
 def test_flatten_agrees_with_a_convolution():

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.models.detection._utils import SSDMatcher
+from torchvision.models.detection._utils import BoxCoder, SSDMatcher
 from torchvision.ops import box_iou
 
-from course_lib.boxes import iou
+from course_lib.boxes import decode, encode, iou
 from course_lib.matching import match
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
@@ -70,6 +70,23 @@ def compare_match() -> Pair:
     alone = boxes[:1]
     assert torch.equal(match(alone, default_boxes), matcher(box_iou(alone, default_boxes)))
     return lambda: match(boxes, default_boxes), lambda: matcher(box_iou(boxes, default_boxes))
+
+
+@comparison("encode", "8,732 boxes: encode against torchvision's BoxCoder.encode_single")
+def compare_encode() -> Pair:
+    """Offsets of as many objects as SSD300 has default boxes."""
+    boxes, default_boxes, coder = random_boxes(8732), random_boxes(8732, seed=1), BoxCoder((10.0, 10.0, 5.0, 5.0))
+    assert torch.allclose(encode(boxes, default_boxes), coder.encode_single(boxes, default_boxes), atol=1e-4)
+    return lambda: encode(boxes, default_boxes), lambda: coder.encode_single(boxes, default_boxes)
+
+
+@comparison("decode", "8,732 boxes: decode against torchvision's BoxCoder.decode_single")
+def compare_decode() -> Pair:
+    """Boxes from the offsets of as many default boxes as SSD300 has."""
+    default_boxes, coder = random_boxes(8732, seed=1), BoxCoder((10.0, 10.0, 5.0, 5.0))
+    offsets = encode(random_boxes(8732), default_boxes)
+    assert torch.allclose(decode(offsets, default_boxes), coder.decode_single(offsets, default_boxes), atol=1e-3)
+    return lambda: decode(offsets, default_boxes), lambda: coder.decode_single(offsets, default_boxes)
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
