@@ -278,8 +278,10 @@ class VOCFolder(Dataset):
 
     def _files(self, name: str) -> tuple[Path, Path, Annotation]:
         """Annotation and picture of a name, and what the annotation says."""
-        near = [path for key, path in self._annotations.items() if key.lower() == name.lower()]
-        path = self._annotations.get(name) or (near or [self.root / "Annotations" / f"{name}.xml"])[0]
+        path = self._annotations.get(name)
+        if path is None:
+            near = [other for key, other in self._annotations.items() if key.lower() == name.lower()]
+            path = near[0] if near else self.root / "Annotations" / f"{name}.xml"
         label = read_annotation(path)
         stated = file_key(label.filename.replace("\\", "/").rsplit("/", 1)[-1])
         if stated and name not in (stated, stated.rpartition(".")[0]):

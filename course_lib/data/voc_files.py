@@ -1,5 +1,6 @@
 """One file of a Pascal VOC folder at a time: annotation, picture, split list. `voc.py` puts them together."""
 
+import io
 import re
 import unicodedata
 import warnings
@@ -148,7 +149,7 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, int, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # palettes with transparency, damaged EXIF data
-            with Image.open(path) as opened:
+            with Image.open(io.BytesIO(path.read_bytes())) as opened:
                 opened.load()
                 orientation, mode = opened.getexif().get(ORIENTATION, 1), opened.mode
                 pixels = _to_rgb(opened, where)
