@@ -17,7 +17,7 @@ from course_lib.progress import progress
 from course_lib.weights import save_weights
 
 SIDE = 64  # pixels of a crop
-STEPS = 5000
+STEPS = 3500
 BATCH = 64
 
 
