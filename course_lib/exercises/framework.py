@@ -5,11 +5,12 @@ A checker is one decorated generator function that yields cases; see `write`, `f
 import ast
 import importlib
 import inspect
+import sys
 import textwrap
 from builtins import abs, all, callable, int, isinstance, len, print, sorted, str, sum, type, zip  # noqa: UP029, E501  before an answer can replace them
 from collections.abc import Callable, Iterator
 
-from course_lib.exercises import guard
+from course_lib.exercises import guard, plan, values
 from course_lib.exercises.plan import CORRECT, NOT_STARTED, NOT_YET, Case, Draw, Exercise, Plan, Result, case, judged
 from course_lib.exercises.values import describe, snapshot
 
@@ -99,10 +100,10 @@ def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float =
         return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is "
                                                 f"{describe(snapshot(answer))}")
     replaced = guard.put_back_functions(guard.ORIGINAL, only_by="__main__")
-    plan = Plan(exercise, seed)
-    run = guard.run(answer, plan.probes, exercise.call, seconds)
+    calls = Plan(exercise, seed)
+    run = guard.run(answer, calls.probes, exercise.call, seconds)
     run.effects += [effect.replace("it replaces", "a cell of the notebook replaces") for effect in replaced]
-    return plan.judge(run)
+    return calls.judge(run)
 
 
 # --- has the reader begun? ---------------------------------------------------------------------------------------
@@ -188,3 +189,6 @@ def _same_value(right: object, guess: object, tolerance: float) -> bool:
     if isinstance(right, (bool, str)) or isinstance(guess, (bool, str, list)):
         return type(right) is type(guess) and right == guess
     return abs(right - guess) <= (0 if isinstance(right, int) else tolerance * abs(right))
+
+
+guard.watch(checker=sys.modules[__name__], plan=plan, Plan=Plan, values=values, guard=guard)

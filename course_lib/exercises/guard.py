@@ -302,6 +302,8 @@ def _surroundings() -> dict:
         "Python's random state": random.getstate(), "the environment": dict(os.environ), "the working folder": os.getcwd(),
         "the recursion limit": sys.getrecursionlimit(), "the number of threads": torch.get_num_threads(),
         "the module search path": list(sys.path), "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "torch's print options": dict(vars(torch._tensor_str.PRINT_OPTS)),
+        "anomaly detection": torch.is_anomaly_enabled(), "matmul precision": torch.get_float32_matmul_precision(),
     }
 
 
@@ -316,7 +318,9 @@ _RESTORE = {
     "Python's random state": random.setstate, "the environment": _environment, "the working folder": os.chdir,
     "the recursion limit": sys.setrecursionlimit, "the number of threads": torch.set_num_threads,
     "the module search path": lambda value: sys.path.__setitem__(slice(None), value),
-    "deterministic mode": torch.use_deterministic_algorithms,
+    "deterministic mode": torch.use_deterministic_algorithms, "anomaly detection": torch.autograd.set_detect_anomaly,
+    "torch's print options": lambda value: vars(torch._tensor_str.PRINT_OPTS).update(value),
+    "matmul precision": torch.set_float32_matmul_precision,
 }
 
 
@@ -361,7 +365,13 @@ def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
     return effects
 
 
-ORIGINAL = functions_now()
+ORIGINAL: dict[str, dict] = {}
+
+
+def watch(**places: object) -> None:
+    """Also guard the functions of these modules and classes; called once, when all of them are imported."""
+    _WATCHED.update(places)
+    ORIGINAL.update(functions_now())
 
 
 class PretendDevice(torch.overrides.TorchFunctionMode):

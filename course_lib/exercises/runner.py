@@ -120,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    guard.watch()
     main()

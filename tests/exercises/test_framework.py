@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from course_lib.exercises import framework, guard
+from course_lib.exercises import framework, guard, plan
 from course_lib.exercises.framework import Draw, case, evaluate
 
 STUB = "def f(x):\n    return x + 1\n"
@@ -88,6 +88,11 @@ ANSWERS = {
     "Tensor.tolist": (lambda x: setattr(torch.Tensor, "tolist", lambda t: [6.0]) or x * 0, "should be doubled"),
     "isinstance": (lambda x: setattr(__import__("builtins"), "isinstance", lambda *a: True) or good(x), "replaces builtins"),
     "sys.path": (lambda x: sys.path.append("x") or good(x), "module search path"),
+    "print options": (lambda x: torch.set_printoptions(precision=1) or good(x), "torch's print options"),
+    "anomaly detection": (lambda x: torch.autograd.set_detect_anomaly(True) and None or good(x), "anomaly detection"),
+    "the checker itself": (lambda x: setattr(plan.Plan, "judge", lambda *a: "correct") or x, "should be doubled"),
+    "the comparison": (lambda x: setattr(plan, "difference", lambda *a: None) or x, "should be doubled"),
+    "the snapshot": (lambda x: setattr(guard, "snapshot", lambda *a: dict(kind="int", value=6)) or x, "should be doubled"),
     "big allocation": (lambda x: torch.zeros(10**12), "raises RuntimeError"),
     "object whose comparison says yes": (lambda x: type("Yes", (), {"__eq__": lambda *a: True})(), "yours is"),
     "tensor subclass": (lambda x: type("T", (torch.Tensor,), {"tolist": lambda t: [6.0]})(x * 0), "should be doubled"),
@@ -219,6 +224,16 @@ def test_functions_that_a_notebook_cell_replaced_are_put_back(exercise):
     assert torch.tensor is original and "should be doubled" in result.message
     torch.tensor = fake
     assert "a cell of the notebook replaces torch.tensor" in verdict(exercise(), good).message
+
+
+def test_a_notebook_cell_cannot_replace_the_comparison(exercise):
+    original = plan.difference
+    def agree(*args):
+        return None
+    agree.__module__ = "__main__"
+    plan.difference = agree
+    result = verdict(exercise(), lambda x: x)
+    assert plan.difference is original and result.state == "not yet"
 
 
 def test_figures_are_closed(exercise):
