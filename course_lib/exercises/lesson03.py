@@ -1,4 +1,4 @@
-"""Checkers of lesson 3: the place of a box, distances to four edges, scales of levels, the number of outputs."""
+"""Checkers of lesson 3: the place of a box, distances to four edges, the order of centres, two predictions."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,12 @@ from torch import Tensor
 
 from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
 
-SCALES = '''
-def level_scales(smallest, largest, levels):
-    """Scales of the levels in pixels, evenly spaced: the first is `smallest`, the last `largest`."""
-    step = (largest - smallest) // levels
-    return [smallest + step * level for level in range(levels)]
+CENTRES = '''
+def cell_centres(rows, columns, stride):
+    x = (torch.arange(columns) + 0.5) * stride
+    y = (torch.arange(rows) + 0.5) * stride
+    x, y = torch.meshgrid(x, y, indexing="ij")
+    return torch.stack([x, y], dim=2).reshape(-1, 2)
 '''
 
 
@@ -64,23 +65,24 @@ def edge_distances(draw: Draw) -> Iterator[Case]:
         yield case("each object should meet its own centre", oracle, draw.boxes(n), centres, draw.integer(2, 9))
 
 
-@fix("3.3", "level_scales", stub=SCALES, minutes=8, difficulty=1, empty=False, dtype=False, device=False)
-def level_scales(draw: Draw) -> Iterator[Case]:
-    """Oracle: weights of the two ends (Liu et al. 2016, equation 4, in pixels)."""
+@fix("3.3", "cell_centres", stub=CENTRES, minutes=10, difficulty=2, empty=False, dtype=False, device=False)
+def cell_centres(draw: Draw) -> Iterator[Case]:
+    """Oracle: two loops, in the order in which we read."""
 
-    def oracle(smallest: float, largest: float, levels: int) -> list[float]:
-        if levels == 1:
-            return [float(smallest)]
-        ends = [(level / (levels - 1), 1 - level / (levels - 1)) for level in range(levels)]
-        return [far * largest + near * smallest for far, near in ends]
+    def oracle(rows: int, columns: int, stride: int) -> Tensor:
+        return torch.tensor([[column * stride + stride / 2, row * stride + stride / 2]
+                             for row in range(rows) for column in range(columns)], dtype=torch.float32)  # fmt: skip
 
-    yield case("two levels should have the smallest and the largest scale", oracle, 10, 30, 2)
-    yield case("the last level should have the largest scale", oracle, 20, 80, 3)
-    yield case("steps that are no whole numbers should not be cut", oracle, 10, 25, 3)
-    yield case("a single level should have the smallest scale", oracle, 16, 64, 1)
-    for levels in (4, 6):
-        low = draw.integer(5, 20)
-        yield case("scales should be evenly spaced", oracle, low, low + draw.integer(30, 90), levels)
+    yield case("the only centre of a map of one cell is half a stride in", oracle, 1, 1, 8)
+    yield case("the centres of a single row run to the right", oracle, 1, 3, 4)
+    yield case("the centres of a single column run down", oracle, 3, 1, 4)
+    yield case("the second centre should be the next one of the first row", oracle, 2, 2, 4)
+    yield case("with more columns than rows, x should reach further than y", oracle, 2, 3, 4)
+    yield case("with more rows than columns, y should reach further than x", oracle, 3, 2, 4)
+    yield case("an odd stride has its middle at a half", oracle, 2, 3, 5)
+    for _ in range(3):
+        yield case("any map should be listed row by row", oracle,
+                   draw.integer(2, 6), draw.integer(2, 9), draw.integer(3, 33))  # fmt: skip
 
 
 predict(
@@ -97,4 +99,20 @@ predict(
     otherwise="count the boxes of each map first: rows times columns times shapes; then the numbers each box needs",
 )  # fmt: skip
 
-explain("3.5", minutes=8, difficulty=2)
+predict(
+    "3.5", "times_as_wide", right=32, minutes=5, difficulty=2,
+    misconceptions=[
+        (2, "that would be drawn if both sides used the same variances; what number does the network put out?"),
+        (10, "he forgets to multiply by 0.2, but that happens before the exponential, not after it"),
+        (5, "a default box five times as wide does not depend on the object at all; where did its factor of 2 go?"),
+        (0.4, "multiplying by 0.2 is what he forgot; and it happens before the exponential"),
+        (3.47, "this is the offset; what does decode do to it?"),
+        (3.4657, "this is the offset; what does decode do to it?"),
+        (1.15, "the other way round: this box would be too narrow; did the network multiply or divide by 0.2?"),
+        (20, "0.1 belongs to the shifts; which variance belongs to the width?"),
+        (1024, "0.1 belongs to the shifts; which variance belongs to the width?"),
+    ],
+    otherwise="write down the number that the network puts out for the width, then put it through decode",
+)  # fmt: skip
+
+explain("3.6", minutes=8, difficulty=2)

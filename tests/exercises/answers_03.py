@@ -149,53 +149,76 @@ def edges_crash(boxes, centres, stride):
     return torch.stack([edges_cat(b[None], c[None], stride)[0] for b, c in zip(boxes, centres, strict=True)])
 
 
-# --- 3.3 level_scales --------------------------------------------------------------------------------------------
+# --- 3.3 cell_centres --------------------------------------------------------------------------------------------
 
 
-@right("3.3", "one step less than levels")
-def scales_step(smallest, largest, levels):
-    step = (largest - smallest) / max(levels - 1, 1)
-    return [smallest + step * level for level in range(levels)]
+def axes(rows, columns, stride):
+    return (torch.arange(columns) + 0.5) * stride, (torch.arange(rows) + 0.5) * stride
 
 
-@right("3.3", "linspace")
-def scales_linspace(smallest, largest, levels):
-    return torch.linspace(smallest, largest, levels, dtype=torch.float64).tolist()
+@right("3.3", "meshgrid with y first")
+def centres_meshgrid(rows, columns, stride):
+    x, y = axes(rows, columns, stride)
+    y, x = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([x, y], dim=2).reshape(-1, 2)
 
 
-@wrong("3.3", "true division only", says="smallest and the largest scale")
-def scales_true_division(smallest, largest, levels):
-    step = (largest - smallest) / levels
-    return [smallest + step * level for level in range(levels)]
+@right("3.3", "repeat and repeat_interleave")
+def centres_repeat(rows, columns, stride):
+    x, y = axes(rows, columns, stride)
+    return torch.stack([x.repeat(rows), y.repeat_interleave(columns)], dim=1)
 
 
-@wrong("3.3", "right count, still whole steps", says="should not be cut")
-def scales_whole(smallest, largest, levels):
-    step = (largest - smallest) // max(levels - 1, 1)
-    return [smallest + step * level for level in range(levels)]
+@right("3.3", "indexing xy")
+def centres_xy(rows, columns, stride):
+    x, y = torch.meshgrid(*axes(rows, columns, stride), indexing="xy")
+    return torch.stack([x, y], dim=2).reshape(-1, 2)
 
 
-@wrong("3.3", "fails for one level", says="a single level")
-def scales_one(smallest, largest, levels):
-    step = (largest - smallest) / (levels - 1)
-    return [smallest + step * level for level in range(levels)]
+@wrong("3.3", "pairs swapped as well", says="run to the right")
+def centres_pairs_swapped(rows, columns, stride):
+    return centres_meshgrid(rows, columns, stride).flip(1)
 
 
-@wrong("3.3", "one scale too many", says="two levels")
-def scales_too_many(smallest, largest, levels):
-    return [smallest + (largest - smallest) / levels * level for level in range(levels + 1)]
+@wrong("3.3", "rows and columns exchanged", says="run to the right")
+def centres_exchanged(rows, columns, stride):
+    return centres_meshgrid(columns, rows, stride)
 
 
-@wrong("3.3", "ends only", says="the last level should have the largest scale")
-def scales_ends(smallest, largest, levels):
-    return [smallest, largest][:levels]
+@wrong("3.3", "still down the columns, written with cartesian_prod", says="the next one of the first row")
+def centres_down(rows, columns, stride):
+    return torch.cartesian_prod(*axes(rows, columns, stride))
 
 
-@wrong("3.3", "equal ratios instead of equal steps", says="should")
-def scales_geometric(smallest, largest, levels):
-    return [smallest * (largest / smallest) ** (level / max(levels - 1, 1)) for level in range(levels)]
+@wrong("3.3", "half a stride lost", says="half a stride in")
+def centres_corner(rows, columns, stride):
+    return centres_meshgrid(rows, columns, stride) - stride / 2
 
 
-@wrong("3.3", "largest first", says="two levels")
-def scales_reversed(smallest, largest, levels):
-    return scales_step(smallest, largest, levels)[::-1]
+@wrong("3.3", "whole pixels", says="an odd stride")
+def centres_whole(rows, columns, stride):
+    return centres_meshgrid(rows, columns, stride).floor()
+
+
+@wrong("3.3", "stacked as (y, x)", says="run to the right")
+def centres_reshaped(rows, columns, stride):
+    x, y = torch.meshgrid(*axes(rows, columns, stride), indexing="ij")
+    return torch.stack([y, x], dim=2).reshape(-1, 2)
+
+
+@wrong("3.3", "shape of a map", says="[1, 2]")
+def centres_map(rows, columns, stride):
+    return centres_meshgrid(rows, columns, stride).reshape(rows, columns, 2)
+
+
+@wrong("3.3", "from the lower left corner", says="run down")
+def centres_upwards(rows, columns, stride):
+    x, y = axes(rows, columns, stride)
+    return torch.cartesian_prod(y.flip(0), x).flip(1)
+
+
+@wrong("3.3", "the stub for square maps, transposed else", says="the next one of the first row")
+def centres_square(rows, columns, stride):
+    if rows == columns:
+        return torch.cartesian_prod(*axes(rows, columns, stride))
+    return centres_meshgrid(rows, columns, stride)
