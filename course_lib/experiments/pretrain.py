@@ -1,4 +1,4 @@
-"""Pre-trains the course's backbone as a classifier of object crops: `make weights`.
+"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, and lesson 1's detector.
 
 The classifier sees crops of the *training* split only: every object with some room round it, and as many crops of
 plain background, which is a class of its own. What is kept is the backbone; the last linear layer is thrown away.
@@ -17,7 +17,7 @@ from course_lib.progress import progress
 from course_lib.weights import save_weights
 
 SIDE = 64  # pixels of a crop
-STEPS = 3500
+STEPS = 2500
 BATCH = 64
 
 
@@ -99,7 +99,21 @@ def accuracy(model: CropClassifier, crops: Tensor, labels: Tensor) -> float:
     return (found == labels).float().mean().item()
 
 
-def main(steps: int = STEPS) -> None:
+def main() -> None:
+    """Train and store both checkpoints."""
+    backbone_crops()
+    single_object()
+
+
+def single_object() -> None:
+    """Lesson 1's detector with seed 0, stored as `data/weights/single_object.pt` for later lessons to look at."""
+    from course_lib.experiments.lesson1 import STEPS as steps
+    from course_lib.experiments.lesson1 import trained
+
+    save_weights("single_object", trained({}, seed=0), {"steps": steps, "seed": 0})
+
+
+def backbone_crops(steps: int = STEPS) -> None:
     """Train on the training split, score on val, store the backbone as `data/weights/backbone_crops.pt`."""
     start, generator = time.perf_counter(), torch.Generator().manual_seed(0)
     train, val = load("standard", "train"), load("standard", "val")
