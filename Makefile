@@ -44,8 +44,8 @@ bench: $(READY)  ## time ours against torchvision's
 weights: $(READY)   ## train the small checkpoints in data/weights again
 	$(RUN) course_lib.weights
 
-results: $(READY)   ## repeat the recorded experiments (hours; NAME=lesson1 for one)
-	$(RUN) course_lib.experiments $(NAME)
+results: $(READY)   ## repeat the recorded experiments (hours; NAME=lesson1 for one, ARGS=--resume to go on)
+	$(RUN) course_lib.experiments $(or $(NAME),all) $(ARGS)
 
 release: $(READY)   ## pack the course without solutions into dist/
 	$(RUN) course_lib.cli.release
