@@ -286,7 +286,14 @@ def guitar(s: Style) -> list[Part]:
     """A guitar: body with a waist, neck, head with pegs, sound hole or pick-ups."""
     low, waist, high = s.between(0.48, 0.6), s.between(0.26, 0.36), s.between(0.36, 0.46)
     horn = s.between(0.12, 0.24) if s.maybe(0.35) else 0.0
-    right = [(0.12, 0.03), (high * 0.75, -0.05 - horn), (high + 0.02, 0.18), (waist, 0.42), (low, 0.72), (low * 0.8, 1.02)]
+    right = [
+        (0.12, 0.03),
+        (high * 0.75, -0.05 - horn),
+        (high + 0.02, 0.18),
+        (waist, 0.42),
+        (low, 0.72),
+        (low * 0.8, 1.02),
+    ]
     left = [(-x, y) for x, y in reversed(right)]
     body = smooth(*right, (0.0, 1.12), *left)
     middle = np.array([0.0, 0.55])
@@ -374,7 +381,7 @@ def lighthouse(s: Style) -> list[Part]:
 
 
 def mug(s: Style) -> list[Part]:
-    """A mug: round body, dark inside, an ear; sometimes a saucer, a band, steam-free."""
+    """A mug: round body, something to drink inside, an ear; sometimes a saucer or a badge."""
     half, tall, taper = s.between(0.5, 0.72), s.between(0.5, 0.95), s.between(-0.06, 0.16)
     mouth = s.between(0.12, 0.22)
     parts = []
