@@ -189,7 +189,7 @@ class Submission:
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=6 * self.seconds + 20)
+                reply = child.ask(task, wait=6 * max(self.seconds, 10) + 60)
                 if reply is None and exercise.number not in self.retried:
                     self.retried.add(exercise.number)
                     return count
@@ -316,6 +316,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.folder.is_dir():
         sys.exit(f"{options.folder} is not a folder; give the folder that holds the submitted notebooks.")
+    print("Answers run with your rights; for the work of strangers see --help.", file=sys.stderr)
     rows = grade(options.folder, options.seed, tell=lambda text: print(text, file=sys.stderr))
     with open(options.output, "w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file).writerows([("name", "exercise", "state", "message"), *rows])

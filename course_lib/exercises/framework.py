@@ -1,6 +1,22 @@
 """What a lesson's checker module is written with, and what `check` and `summary` do with it.
 
-A checker is one decorated generator function that yields cases; see `write`, `fix`, `predict` and `explain`.
+A checker is one decorated generator function. It holds an oracle, written independently of the solution, and yields
+cases, small ones first:
+
+    @write("4.2", "generalised_iou", minutes=15, difficulty=2, gradient=(0, 1))
+    def generalised_iou(draw: Draw) -> Iterator[Case]:
+        def oracle(boxes, other):                  # slow loops; its argument names are used in the messages
+            ...
+
+        yield case("a box and itself should give 1", oracle, torch.tensor([[1.0, 2, 5, 4]]), torch.tensor([[1.0, 2, 5, 4]]))
+        yield case("no boxes should give an empty [0, M] table", oracle, torch.zeros(0, 4), draw.boxes(3))
+        yield case("every box should meet every other", oracle, draw.boxes(2), draw.boxes(3))
+
+In the lesson stand a Markdown cell (task, difficulty, minutes, hints), the stub (tag `exercise-4.2`) and
+`check("4.2", generalised_iou)` (tag `check-4.2`); in `notebooks/solutions` the solution with the same tags; in
+`tests/exercises/answers_04.py` at least six wrong and two right answers. Then
+`pytest tests/exercises -k lesson04` says what is missing. A good set of cases has pictures wider than high and
+higher than wide, different numbers on both sides, ties, large numbers, and nothing at all.
 """
 import ast
 import importlib

@@ -196,9 +196,11 @@ def _explain(error: BaseException) -> str:
 def _wait(worker: threading.Thread, seconds: float) -> str:
     """Wait for the worker; return "" or why it was stopped. A thread that refuses to stop is left behind.
 
-    The limit is on processor time, so that a busy machine does not fail a right answer; three times as long by the clock.
+    The limit is on processor time, so that a busy machine does not fail a right answer; by the clock it is three times
+    as long, and at least 20 seconds.
     """
-    cpu, wall, start, reason = time.process_time() + seconds, time.monotonic() + 3 * seconds, _memory_used(), ""
+    cpu, start, reason = time.process_time() + seconds, _memory_used(), ""
+    wall = time.monotonic() + max(3 * seconds, 20)
     try:
         while worker.is_alive() and not reason:
             worker.join(0.02)

@@ -141,15 +141,13 @@ def hoard(x):
 
 
 def asleep(x):
-    time.sleep(4)
+    time.sleep(60)
 
 
-@pytest.mark.parametrize("answer", [forever, stubborn, asleep])
+@pytest.mark.parametrize("answer", [forever, stubborn, pytest.param(asleep, marks=pytest.mark.slow)])
 def test_answers_that_never_end(exercise, answer):
-    start = time.monotonic()
     result = verdict(exercise(), answer, seconds=0.5)
-    assert "it should end within seconds" in result.message and "x = [3]" in result.message
-    assert time.monotonic() - start < 6
+    assert "it should end within seconds" in result.message and "for x = " in result.message
     assert verdict(exercise(), good, seconds=20).state == "correct", "the next answer is judged as ever"
 
 
