@@ -6,7 +6,7 @@ A box is xyxy in pixels: left, top, right, bottom edge, float32. Any other forma
 import torch
 from torch import Tensor
 
-from course_lib.checks import check_boxes
+from course_lib.checks import check_boxes, check_same_length
 
 
 def xyxy_to_xywh(boxes: Tensor) -> Tensor:
@@ -91,3 +91,60 @@ def iou(boxes: Tensor, other: Tensor) -> Tensor:
     overlap = width * height
     union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - overlap
     return overlap / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def survivors(clashes: Tensor) -> Tensor:
+    """Go down a list, best first; whoever still stands removes everyone below that it clashes with: [N, N] → [N] bool.
+
+    Args:
+        clashes: True where two boxes may not both stay; rows and columns in descending order of score.
+
+    Source: Neubeck and Van Gool 2006, "Efficient non-maximum suppression", section 2 (the greedy algorithm).
+    """
+    table = clashes.cpu().numpy()  # single steps are several times faster there
+    alive = torch.ones(len(table), dtype=torch.bool)
+    standing = alive.numpy()  # the same memory
+    for row in range(len(table)):
+        if standing[row]:
+            standing[row + 1 :] &= ~table[row, row + 1 :]
+    return alive.to(clashes.device)
+
+
+def nms(boxes: Tensor, scores: Tensor, threshold: float = 0.5) -> Tensor:
+    """Non-maximum suppression: of boxes whose IoU is above `threshold`, only the best-scoring stays.
+
+    Args:
+        boxes: [N, 4], xyxy pixels; N may be 0.
+        scores: [N]; of equal scores the earlier box goes first.
+        threshold: the largest IoU two survivors may have.
+
+    Returns:
+        Indices of the survivors, [K] int64, best score first. The table of all pairs takes N² numbers: keep the few
+        hundred best candidates before. Source: Liu et al. 2016 (SSD), section 2.2; Girshick et al. 2014, section 2.2.
+    """
+    check_boxes(boxes)
+    check_same_length(boxes=boxes, scores=scores)
+    order = scores.sort(descending=True, stable=True).indices
+    clashes = iou(boxes[order], boxes[order]).double() > threshold  # double: the threshold itself is not rounded
+    return order[survivors(clashes)]
+
+
+def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float = 0.5) -> Tensor:
+    """Non-maximum suppression in which boxes of different classes leave each other alone.
+
+    Args:
+        boxes: [N, 4], xyxy pixels; N may be 0.
+        scores: [N].
+        labels: [N] int64.
+        threshold: the largest IoU two survivors of one class may have.
+
+    Returns:
+        Indices of the survivors of all classes, [K] int64, best score first.
+        Source: Liu et al. 2016 (SSD), section 2.2.
+    """
+    check_boxes(boxes)
+    check_same_length(boxes=boxes, scores=scores, labels=labels)
+    order = scores.sort(descending=True, stable=True).indices
+    boxes, labels = boxes[order], labels[order]
+    clashes = (iou(boxes, boxes).double() > threshold) & (labels[:, None] == labels)
+    return order[survivors(clashes)]

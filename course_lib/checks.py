@@ -22,6 +22,31 @@ def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
         )
 
 
+def check_same_length(**tensors: Tensor) -> None:
+    """Raise unless all tensors, given by name, have equally many rows.
+
+    Raises:
+        ValueError: names the first one that differs.
+    """
+    lengths = {name: len(tensor) for name, tensor in tensors.items()}
+    first = next(iter(lengths))
+    for name, length in lengths.items():
+        if length != lengths[first]:
+            raise ValueError(
+                f"{name}: {length} rows, but {first} has {lengths[first]}; each row of one belongs to a row of the other."
+            )
+
+
+def check_rule(rule: str) -> None:
+    """Raise unless `rule` names a way to compute average precision.
+
+    Raises:
+        ValueError: lists the rules.
+    """
+    if rule not in ("coco", "voc", "voc11"):
+        raise ValueError(f"rule {rule!r}: choose 'coco', 'voc' or 'voc11'.")
+
+
 def check_objects(boxes: Tensor) -> None:
     """Raise if an object's box has no area: its offsets would be minus infinity, and the loss NaN.
 
