@@ -47,6 +47,29 @@ def check_rule(rule: str) -> None:
         raise ValueError(f"rule {rule!r}: choose 'coco', 'voc' or 'voc11'.")
 
 
+def check_class_scores(logits: Tensor, classes: Tensor) -> None:
+    """Raise unless there is one class [..., M] for each row of logits [..., M, n].
+
+    Raises:
+        ValueError: names both shapes.
+    """
+    if logits.shape[:-1] != classes.shape:
+        raise ValueError(
+            f"logits {list(logits.shape)} but classes {list(classes.shape)}; one class for each box, "
+            "so the shapes agree but for the last axis of the logits."
+        )
+
+
+def check_head(head: str) -> None:
+    """Raise unless `head` names a way to say background.
+
+    Raises:
+        ValueError: lists the ways.
+    """
+    if head not in ("softmax", "sigmoid"):
+        raise ValueError(f"head {head!r}: choose 'softmax' (n + 1 classes) or 'sigmoid' (n questions).")
+
+
 def check_objects(boxes: Tensor) -> None:
     """Raise if an object's box has no area: its offsets would be minus infinity, and the loss NaN.
 
