@@ -1,4 +1,5 @@
 """Run an answer without trusting it: time and memory limit, captured output, restored globals."""
+import atexit
 import builtins
 import contextlib
 import ctypes
@@ -23,7 +24,6 @@ from builtins import (  # noqa: UP029  as they are now, whatever an answer repla
     list,
     max,
     min,
-    range,
     set,
     setattr,
     str,
@@ -210,12 +210,20 @@ def _wait(worker: threading.Thread, seconds: float) -> str:
                 reason = "memory"
     except KeyboardInterrupt:
         reason = "interrupt"
-    for _ in range(5):
-        if not worker.is_alive():
-            break
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
-        worker.join(0.2)
+    if reason:
+        _stop(worker, 5)
     return reason
+
+
+def _stop(worker: threading.Thread, seconds: float, last: bool = False) -> None:
+    """Ask a thread to stop, again and again: it may catch what it is thrown."""
+    end, patience = time.monotonic() + seconds, 0.1
+    while worker.is_alive() and time.monotonic() < end:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
+        worker.join(patience)
+        patience *= 2
+    if worker.is_alive() and not last:
+        atexit.register(_stop, worker, seconds, last=True)  # a thread inside torch would crash the process as it ends
 
 
 def _memory_used() -> int:
