@@ -182,7 +182,8 @@ def matched_boxes(
         default_boxes.split(list(counts)), matches.split(list(counts)), forced.split(list(counts)), strict=True
     )
     for ax, title, (of_level, objects, pushed) in zip(axes.flat, titles, levels, strict=True):
-        picture(ax, image * 0.45 + 0.55, title=title)
+        picture(ax, image * 0.45 + 0.55)
+        ax.set_title(title, pad=14)  # room for the letters of objects at the upper edge
         for index, box in enumerate(boxes):
             box_outline(ax, box, "black", text=chr(65 + index % 26), width=1.2)
         for box, owner, star in zip(of_level, objects.tolist(), pushed.tolist(), strict=True):

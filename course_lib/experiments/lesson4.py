@@ -59,6 +59,14 @@ def ranks(values: Tensor) -> Tensor:
     return (count.cumsum(0).double() - (count.double() - 1) / 2)[group]
 
 
+def share_of_clashes(pictures: list[Tensor], side: int) -> float:
+    """Share of the pictures in which two objects have the same best box among the 21 of lesson 3."""
+    boxes21 = default_boxes((side, side), [(n, n) for n in (4, 2, 1)], [box_shapes(side / n, [1.0]) for n in (4, 2, 1)])
+    pictures = [objects for objects in pictures if len(objects)]
+    clash = [len(iou(objects, boxes21).argmax(dim=1).unique()) < len(objects) for objects in pictures]
+    return sum(clash) / len(clash)
+
+
 def run(settings: dict, seed: int) -> dict:
     """Share of objects reached at IoU 0.5, forced objects, boxes a picture by role, and size against level."""
     side, k, last = settings.get("side", 128), settings.get("k", "9"), settings.get("levels", 4)
@@ -86,6 +94,8 @@ def run(settings: dict, seed: int) -> dict:
         "background_per_object_box": len(boxes) / answering - 1,
     }
     size, level = ranks(torch.cat(sizes)), ranks(torch.cat(levels).double())
+    if boxes.shape[0] == 3060:
+        scores["two_share_their_best_of_21"] = share_of_clashes(objects_of(settings["data"], seed, side), side)
     if last == 4:
         scores["size_and_level"] = torch.corrcoef(torch.stack([size, level]))[0, 1].item()
     return scores
