@@ -10,17 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib.backbone import Backbone
 from course_lib.boxes import iou
 from course_lib.data import ROOT, VOCFolder, load
 from course_lib.data.transforms import letterbox_margins
 from course_lib.default_boxes import box_shapes, default_boxes
-from course_lib.experiments.lesson1 import BATCH, FEATURES, STEPS
 from course_lib.experiments.runner import Experiment
 from course_lib.matching import match
-from course_lib.single_object import SingleObjectDetector
-from course_lib.training import train
-from course_lib.weights import load_weights, save_weights
 
 STRIDES = (8, 16, 32, 64)
 THREE = (0.5, 1.0, 2.0)
@@ -132,18 +127,3 @@ LESSON4 = Experiment(
 )
 
 EXPERIMENTS = [LESSON4]
-
-
-def single_object_weights() -> None:
-    """Lesson 1's detector, trained with lesson 1's schedule, stored as `data/weights/single_object.pt` for lesson 4."""
-    pictures = load("one-object", "train")
-    torch.manual_seed(0)
-    base = Backbone()
-    load_weights("backbone_crops", base)
-    detector = SingleObjectDetector(base, FEATURES, len(pictures.classes))
-    train(detector, pictures, STEPS, BATCH, lr=1e-3, seed=0)
-    save_weights("single_object", detector, {"steps": STEPS, "batch": BATCH})
-
-
-if __name__ == "__main__":
-    single_object_weights()
