@@ -153,11 +153,12 @@ CHEATS = {
 }
 
 
-SLOW = ("sleeps", "never ends", "floods", "kills itself softly", "eats memory", "starts a thread")
+QUICK = ("prints a CSV", "writes to file descriptors", "exits with 0", "replaces the framework", "imports the checker",
+         "replaces json", "an object that equals all")
 
 
 @pytest.mark.parametrize("where", ["when called", pytest.param("in its cell", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("label", [pytest.param(k, marks=pytest.mark.slow if k in SLOW else ()) for k in CHEATS])
+@pytest.mark.parametrize("label", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in CHEATS])
 def test_no_cheat_gets_through(tmp_path, label, where):
     lines = CHEATS[label]
     if where == "when called":
