@@ -1,6 +1,6 @@
 """Which pixels an activation can see, by arithmetic and by measurement (lesson 2)."""
 
-from copy import deepcopy
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +87,7 @@ def open_twin(network: nn.Module) -> nn.Module:
     Every weight is positive and the same within a layer, batch normalisation does nothing, and max-pooling becomes
     average pooling. So no two ways through the network cancel, and none is blocked: [B, 1, H, W] → [B, 1, rows, columns].
     """
-    twin = deepcopy(network)
+    twin = copy.deepcopy(network)
     for name, layer in network.named_modules():
         parent, _, child = name.rpartition(".")
         if isinstance(layer, nn.Conv2d):
