@@ -60,8 +60,6 @@ def load_weights(name: str, module: nn.Module) -> dict:
 
 
 if __name__ == "__main__":
-    from course_lib.experiments.lesson4 import single_object_weights
     from course_lib.experiments.pretrain import main
 
     main()
-    single_object_weights()
