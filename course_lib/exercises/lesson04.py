@@ -152,14 +152,8 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
         return torch.tensor(out)
 
     two = torch.tensor([[0.0, 0, 16, 32], [0, 0, 32, 32]])
-    yield case(
-        "the threshold is the candidates' mean plus standard deviation",
-        oracle,
-        torch.tensor([[4.0, 4, 20, 28]]),
-        two,
-        [1, 1],
-        1,
-    )
+    one = torch.tensor([[4.0, 4, 20, 28]])
+    yield case("the threshold is the candidates' mean plus standard deviation", oracle, one, two, [1, 1], 1)
     mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
     yield case(
         "nearest is the box whose centre is nearest, not the one with the largest IoU",

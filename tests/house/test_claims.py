@@ -208,6 +208,16 @@ def concept_texts(folder: Path) -> dict[str, str]:
     }
 
 
+def homes(old: str, notebook: Notebook, texts: dict[str, str], library: Library) -> list[str]:
+    """Modules that hold a fault's text; of several, those whose definition with that text stands in the lesson too."""
+    modules = [module for module, text in texts.items() if old in text]
+    if len(modules) > 1:
+        known = [(n, c.source) for c in notebook.code if not c.draft for n in defined(c.tree) if n in library.concepts]
+        mine = {library.concepts[n][0] for n, source in known if plant(source, old, "", {n}) != source}
+        modules = [module for module in modules if module in mine] or modules
+    return modules
+
+
 def start(jobs: list[dict], folder: Path) -> list[dict]:
     """Run jobs through run_claims.py, from the notebooks' folder."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -241,7 +251,7 @@ def exact(notebook: Notebook, claims: list[dict], root: Path = ROOT) -> list[str
         here = mine[claim["id"]]
         run = kept[: max(i for i, c in enumerate(kept) if c.id in here) + 1]
         for fault in claim.get("faults", []):
-            modules = [module for module, text in texts.items() if fault["old"] in text]
+            modules = homes(fault["old"], notebook, texts, library)
             label = f"{notebook.name}: {claim['id']}, fault {fault['old']!r} → {fault['new']!r} "
             if len(modules) != 1:
                 found.append(label + f"must stand in one module of course_lib, it stands in {modules or 'none'}")
