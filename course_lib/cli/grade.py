@@ -189,7 +189,7 @@ class Submission:
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=6 * max(self.seconds, 10) + 60)
+                reply = child.ask(task, wait=6 * self.seconds + 180)
                 if reply is None and exercise.number not in self.retried:
                     self.retried.add(exercise.number)
                     return count

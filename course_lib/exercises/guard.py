@@ -93,7 +93,7 @@ class _Capped:
         return False
 
 
-def run(answer: object, probes: list[Probe], call: object = None, seconds: float = SECONDS) -> Run:
+def run(answer: object, probes: list[Probe], call: object = None, seconds: float = SECONDS, wall: float = 20) -> Run:
     """Call `answer` once for every probe, in a thread of its own. Never raises.
 
     Stops at the first probe that never ends or takes too much memory. What the answer prints is captured,
@@ -111,7 +111,7 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         arguments = (answer, probes, call, seen, result.effects, functions)
         worker = _Worker(target=_work, args=arguments, daemon=True)
         worker.start()
-        result.stopped = _wait(worker, seconds)
+        result.stopped = _wait(worker, seconds, max(3 * seconds, wall))
     result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
     result.printed = out.text
     result.effects = list(result.effects) + put_back_functions(functions) + _put_back(before)
@@ -193,18 +193,18 @@ def _explain(error: BaseException) -> str:
     return f"it raises {type(error).__name__}{': ' + text if text else ''}" + (f" in the line `{line}`" if line else "")
 
 
-def _wait(worker: threading.Thread, seconds: float) -> str:
+def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
     """Wait for the worker; return "" or why it was stopped. A thread that refuses to stop is left behind.
 
-    The limit is on processor time, so that a busy machine does not fail a right answer; by the clock it is three times
-    as long, and at least 20 seconds.
+    The limit is on processor time, so that a busy machine does not fail a right answer; by the clock it is `wall`, at
+    least three times as long.
     """
     cpu, start, reason = time.process_time() + seconds, _memory_used(), ""
-    wall = time.monotonic() + max(3 * seconds, 20)
+    end = time.monotonic() + wall
     try:
         while worker.is_alive() and not reason:
             worker.join(0.02)
-            if time.process_time() > cpu or time.monotonic() > wall:
+            if time.process_time() > cpu or time.monotonic() > end:
                 reason = "time"
             elif _memory_used() - start > 0.8 * MEMORY:
                 reason = "memory"

@@ -56,7 +56,7 @@ def namespace_for(task: dict) -> dict:
 def answer(task: dict, calls: dict) -> dict:
     """Do one task: define the submission's names, then make every call."""
     found: dict = {}
-    setup = guard.run(lambda: found.update(namespace_for(task)), [guard.Probe(())], seconds=task["seconds"])
+    setup = guard.run(lambda: found.update(namespace_for(task)), [guard.Probe(())], seconds=task["seconds"], wall=60)
     if setup.stopped or "error" in (setup.seen or [{}])[0]:
         return {"stopped": setup.stopped or "time", "seen": []}
     if task["name"] not in found:
@@ -65,7 +65,7 @@ def answer(task: dict, calls: dict) -> dict:
     if task["value"] or not callable(value):
         return {"value": snapshot(value), "seen": []}
     probes = [guard.Probe(restore(p["args"]), p["mode"], tuple(p["gradient"])) for p in task["probes"]]
-    run = guard.run(value, probes, calls.get(task["exercise"]), task["seconds"])
+    run = guard.run(value, probes, calls.get(task["exercise"]), task["seconds"], wall=60)
     return {"seen": run.seen, "stopped": run.stopped, "printed": run.printed, "effects": run.effects}
 
 
