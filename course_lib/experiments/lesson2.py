@@ -20,7 +20,7 @@ from course_lib.weights import load_weights
 
 CANVASES = 32  # each is three by three pictures, so that the largest field lies inside and no seam near its centre
 RINGS = 12
-STEPS, BATCH = 200, 32  # of the detector, a little longer than in lesson 1
+STEPS, BATCH = 200, 32  # of the detector, as in lesson 1
 
 
 def canvases(pictures: list[tuple[Tensor, dict]], count: int, seed: int) -> Tensor:
