@@ -17,7 +17,7 @@ from course_lib.data.scenes import CLASSES, KINDS, draw_scene, write_scenes
 
 HERE = Path(__file__).parent
 REFERENCES = {"standard": (128, 128), "crowded": (96, 160), "one-object": (128, 128)}
-HASH = "e201d5302f05225ba4ff04d1c23aeb1c16c5c76d556f5f98e82da8cebbce6ae0"
+HASH = "fb6a41007c3bee4c80fbfbd0e5e190afa189f781e4472438f693f9757959e0d3"
 
 
 def reference_scene(kind: str) -> scenes.Scene:

@@ -138,12 +138,10 @@ def test_every_class_is_equally_common(standard, single) -> None:
         assert counts.min() >= 0.75 * counts.mean() and counts.max() <= 1.25 * counts.mean(), counts
 
 
-@pytest.mark.xfail(strict=True, reason="open: scenes 1 measure 0.75, since things turn too little; see scenes.VERSION")
 def test_classes_are_not_told_by_their_mean_on_standard_scenes(standard) -> None:
     assert nearest_mean_accuracy(crops(standard[0]), crops(standard[1])) <= 0.6
 
 
-@pytest.mark.xfail(strict=True, reason="open: scenes 1 measure 0.94, since things turn too little; see scenes.VERSION")
 def test_classes_are_not_told_by_their_mean_on_single_objects(single) -> None:
     assert nearest_mean_accuracy(crops(single[0]), crops(single[1])) <= 0.6
 

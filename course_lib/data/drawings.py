@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 PATTERNED = 0.15  # share of the patterns that are really drawn
-BRIGHTEST = 0.8  # highest value of a colour, so that things stand out from the pale backgrounds
+BRIGHTEST = 0.75  # highest value of a colour, so that things stand out from the pale backgrounds
 Colour = np.ndarray
 Points = np.ndarray
 
@@ -471,7 +471,9 @@ CLASSES: dict[str, Callable[[Style], list[Part]]] = {
 }
 
 # How far each class may turn from upright, in degrees; 180 is all round.
-TURN = dict(boat=9, butterfly=25, car=6, fish=15, guitar=25, key=25, lighthouse=6, mug=10, mushroom=10, umbrella=20)  # fmt: skip
+TURN = dict(
+    boat=22, butterfly=180, car=15, fish=37, guitar=180, key=180, lighthouse=15, mug=25, mushroom=25, umbrella=50
+)  # fmt: skip
 
 
 # Distractors: parts and things that resemble parts of the objects, but are none of them.

@@ -16,22 +16,25 @@ from course_lib.data import load
 from course_lib.progress import progress
 from course_lib.weights import save_weights
 
-SIDE = 64  # pixels of a crop
-STEPS = 2500
+SIDE = 64  # pixels of a crop; every other batch sees them at half that, so that small objects are learned as well
+STEPS = 8000
 BATCH = 64
 
 
 class CropClassifier(nn.Module):
-    """Backbone, average over all positions, one linear layer: [B, 3, H, W] → [B, n + 1], class 0 is background."""
+    """Backbone, and for each of its maps the average over all positions and one linear layer: n + 1 classes, 0 is background.
+
+    All maps learn to tell the classes, since a detector reads all of them.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.top = nn.Linear(Backbone.channels[-1], classes + 1)
+        self.tops = nn.ModuleList(nn.Linear(channels, classes + 1) for channels in Backbone.channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] in 0–1 → logits [B, n + 1]."""
-        return self.top(self.backbone(x)[-1].mean(dim=(2, 3)))
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] in 0–1 → logits [B, n + 1] of every map, the coarsest last."""
+        return [top(x.mean(dim=(2, 3))) for top, x in zip(self.tops, self.backbone(x), strict=True)]
 
 
 def object_crop(image: Tensor, box: Tensor, generator: Generator) -> Tensor:
@@ -79,12 +82,14 @@ def train_classifier(crops: Tensor, labels: Tensor, classes: int, steps: int, se
     model = CropClassifier(classes).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
-    for _ in progress(range(steps), "training the classifier"):
+    for step in progress(range(steps), "training the classifier"):
         index = torch.randint(len(crops), (BATCH,), generator=generator)
         x = crops[index].float() / 255
         gain = 0.7 + 0.6 * torch.rand(BATCH, 3, 1, 1, generator=generator)
         x = (x * gain + 0.2 * torch.rand(BATCH, 1, 1, 1, generator=generator) - 0.1).clamp(0, 1)
-        loss = F.cross_entropy(model(x), labels[index], label_smoothing=0.05)
+        if step % 2:
+            x = F.avg_pool2d(x, 2)
+        loss = sum(F.cross_entropy(logits, labels[index], label_smoothing=0.05) for logits in model(x))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -93,9 +98,9 @@ def train_classifier(crops: Tensor, labels: Tensor, classes: int, steps: int, se
 
 
 def accuracy(model: CropClassifier, crops: Tensor, labels: Tensor) -> float:
-    """Share of crops whose class is right."""
+    """Share of crops whose class is right by the coarsest map."""
     with torch.no_grad():
-        found = torch.cat([model(part.float() / 255).argmax(dim=1) for part in crops.split(256)])
+        found = torch.cat([model(part.float() / 255)[-1].argmax(dim=1) for part in crops.split(256)])
     return (found == labels).float().mean().item()
 
 
