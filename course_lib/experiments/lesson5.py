@@ -1,5 +1,6 @@
 """Recorded runs of lesson 5: SSD at the lesson's budget and at four times that, beside torchvision's SSD and plain baselines."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -178,4 +179,66 @@ LESSON5 = Experiment(
     outside=["learning rate 0", "shuffled labels", "half"],
 )
 
-EXPERIMENTS = [LESSON5]
+SCALED = [128 * 56 / side for side in SIDES]  # side of the picture in which an object of `side` pixels measures 56
+PASSES = {
+    "deepest map": (3, [128]),
+    "five maps": (5, [128]),
+    "pyramid, deepest map": (3, [round(side / 32) * 32 for side in SCALED]),
+    "pyramid, finest map": (1, [round(side * 16 / 56 / 8) * 8 for side in SCALED]),
+}
+
+
+class Depth(nn.Module):
+    """Stem and the first `levels` stages of the backbone (with 5 the further maps as well), predictors on the last map or on all."""
+
+    def __init__(self, levels: int) -> None:
+        super().__init__()
+        detector = SSD(Backbone(), 10, level_shapes(SIDES), extra=EXTRA)
+        self.stem, self.levels = detector.base.stem, nn.ModuleList([*detector.base.stages, *detector.extra][:levels])
+        pairs = zip(detector.classify, detector.locate, strict=True)
+        heads = nn.ModuleList(nn.ModuleList(pair) for pair in pairs)
+        self.heads = heads if levels == 5 else heads[levels - 1 : levels]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] → what each predictor says, for every map that is read."""
+        x, maps = self.stem(x.contiguous(memory_format=torch.channels_last)), []
+        for layer in self.levels:
+            x = layer(x)
+            maps.append(x)
+        return [head(x) for pair, x in zip(self.heads, maps[-len(self.heads) :], strict=True) for head in pair]
+
+
+@torch.no_grad()
+def cost(settings: dict, seed: int) -> dict:
+    """Time of all passes of one way to see five sizes of object, in times one pass to the deepest map of the base."""
+    torch.manual_seed(seed)
+    ways = [PASSES["deepest map"], PASSES[settings["way"]]]
+    nets = [Depth(levels).eval().to(memory_format=torch.channels_last) for levels, _ in ways]
+    pictures = [[torch.rand(8, 3, side, side) for side in sides] for _, sides in ways]
+    spent: list[list[float]] = [[], []]
+    for _ in range(30):
+        for net, batch, times in zip(nets, pictures, spent, strict=True):
+            start = time.perf_counter()
+            for x in batch:
+                net(x)
+            times.append(time.perf_counter() - start)
+    one, all_ = (sorted(times)[len(times) // 2] for times in spent)
+    return {"ratio": all_ / one, "pixels": sum(side**2 for side in ways[1][1]) / 128**2, "passes": len(ways[1][1])}
+
+
+COST = Experiment(
+    name="lesson5_cost",
+    plan=(
+        "Claim C18: several grids in one pass replace an image pyramid, which costs several passes. Metric: time of a "
+        "batch of 8 random pictures, alternating with one pass to the deepest map of the base (median of 30). Ways to "
+        "meet objects of the five sides of SSD's boxes: five maps in one pass; the deepest map of the base, with "
+        "pictures scaled so that each side becomes 56 pixels; the finest map, with pictures scaled so that each side "
+        "becomes 16. The second keeps the depth of the network for small objects, the third gives it up for large ones."
+    ),
+    run=cost,
+    arms={way: {"way": way} for way in PASSES},
+    seeds={"": list(range(5))},
+    needs_scenes=False,
+)
+
+EXPERIMENTS = [LESSON5, COST]
