@@ -26,17 +26,17 @@ def one_box_each(closeness: Tensor) -> Tensor:
         Source: the bipartite step of Liu et al. 2016, section 2.2 (after Erhan et al. 2014, MultiBox).
     """
     closeness = closeness.clone()
-    chosen = closeness.new_full((len(closeness),), -1, dtype=torch.int64)
-    best, box = closeness.max(dim=1)
-    while best.max() > -torch.inf:
-        winner = best.argmax()
-        taken = box[winner]
-        chosen[winner] = taken
-        closeness[winner] = -torch.inf
+    best, box = (column.tolist() for column in closeness.max(dim=1))
+    chosen = [-1] * len(best)
+    while max(best, default=-torch.inf) > -torch.inf:
+        winner = best.index(max(best))
+        taken = chosen[winner] = box[winner]
+        best[winner] = -torch.inf
         closeness[:, taken] = -torch.inf
-        again = box == taken
-        best[again], box[again] = closeness[again].max(dim=1)
-    return chosen
+        for i in range(len(best)):
+            if box[i] == taken and best[i] > -torch.inf:
+                best[i], box[i] = (number.item() for number in closeness[i].max(dim=0))
+    return torch.tensor(chosen, dtype=torch.int64, device=closeness.device)
 
 
 def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, background: float = 0.5) -> Tensor:
