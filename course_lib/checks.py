@@ -47,17 +47,34 @@ def check_rule(rule: str) -> None:
         raise ValueError(f"rule {rule!r}: choose 'coco', 'voc' or 'voc11'.")
 
 
-def check_class_scores(logits: Tensor, classes: Tensor) -> None:
-    """Raise unless there is one class [..., M] for each row of logits [..., M, n].
+def check_class_scores(logits: Tensor, classes: Tensor, largest: int) -> None:
+    """Raise unless there is one class [..., M], from −1 to `largest`, for each row of logits [..., M, n].
 
     Raises:
-        ValueError: names both shapes.
+        ValueError: names both shapes, or the class for which there is no logit.
     """
     if logits.shape[:-1] != classes.shape:
         raise ValueError(
             f"logits {list(logits.shape)} but classes {list(classes.shape)}; one class for each box, "
             "so the shapes agree but for the last axis of the logits."
         )
+    if classes.numel() and (classes.max() > largest or classes.min() < -1):
+        raise ValueError(
+            f"classes from {classes.min()} to {classes.max()}, but {logits.shape[-1]} logits a box speak of labels up to "
+            f"{largest}; 0 is background and −1 is left out."
+        )
+
+
+def check_same_shape(**tensors: Tensor) -> None:
+    """Raise unless all tensors, given by name, have the same shape.
+
+    Raises:
+        ValueError: names the first one that differs.
+    """
+    first, *others = tensors
+    for name in others:
+        if tensors[name].shape != tensors[first].shape:
+            raise ValueError(f"{name} {list(tensors[name].shape)}, but {first} is {list(tensors[first].shape)}.")
 
 
 def check_head(head: str) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from course_lib.checks import check_class_scores
+from course_lib.checks import check_class_scores, check_same_shape
 
 
 def softmax_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def softmax_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
 
     Source: Liu et al. 2016 (SSD), equation 3.
     """
-    check_class_scores(logits, classes)
+    check_class_scores(logits, classes, largest=logits.shape[-1] - 1)
     chosen = logits.gather(-1, classes.clamp(min=0)[..., None])[..., 0]
     return (logits.logsumexp(dim=-1) - chosen).masked_fill(classes < 0, 0)
 
@@ -29,11 +29,11 @@ def sigmoid_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
 
     Source: Lin et al. 2017, "Focal loss for dense object detection", section 3 (cross-entropy for each class).
     """
-    check_class_scores(logits, classes)
+    check_class_scores(logits, classes, largest=logits.shape[-1])
     yes = torch.arange(1, logits.shape[-1] + 1, device=logits.device) == classes[..., None]
     wrong = torch.where(yes, -logits, logits)  # how strongly the wrong answer is given
-    softplus = wrong.clamp(min=0) + (-wrong.abs()).exp().log1p()  # log(1 + exp(wrong)) without overflow
-    return softplus.sum(dim=-1).masked_fill(classes < 0, 0)
+    losses = torch.logaddexp(wrong, torch.zeros_like(wrong))  # log(exp(wrong) + exp(0)) without overflow
+    return losses.sum(dim=-1).masked_fill(classes < 0, 0)
 
 
 def smooth_l1(predicted: Tensor, true: Tensor) -> Tensor:
@@ -45,6 +45,7 @@ def smooth_l1(predicted: Tensor, true: Tensor) -> Tensor:
 
     Source: Girshick 2015, "Fast R-CNN", equation 3.
     """
+    check_same_shape(predicted=predicted, true=true)
     difference = (predicted - true).abs()
     return torch.where(difference < 1, difference**2 / 2, difference - 0.5).sum(dim=-1)
 
@@ -59,6 +60,7 @@ def hard_negatives(losses: Tensor, classes: Tensor, ratio: int = 3) -> Tensor:
 
     Never more than there are, and never a box with an object. Source: Liu et al. 2016 (SSD), section 2.2.
     """
+    check_same_shape(losses=losses, classes=classes)
     background = classes == 0
     wanted = ratio * (classes > 0).sum(dim=1).clamp(min=1)
     hardest_first = losses.detach().masked_fill(~background, -torch.inf).argsort(dim=1, descending=True)

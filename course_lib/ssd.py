@@ -28,14 +28,14 @@ def batch_targets(targets: Sequence[dict], default_boxes: Tensor) -> tuple[Tenso
     """What every default box of every picture has to learn: classes [B, M] int64 and offsets [B, M, 4].
 
     Args:
-        targets: one dict(boxes, labels) a picture; objects that are `difficult` are left out.
+        targets: one dict(boxes, labels) a picture. A box that answers for a `difficult` object gets class −1: the
+            loss leaves it out, so it learns neither the object nor that there is none.
         default_boxes: [M, 4], xyxy pixels.
     """
     rows = []
     for target in targets:
         if "difficult" in target:
-            easy = ~target["difficult"]
-            target = {"boxes": target["boxes"][easy], "labels": target["labels"][easy]}
+            target = target | {"labels": target["labels"].masked_fill(target["difficult"], -1)}
         rows.append(match_targets(target, default_boxes, match(target["boxes"], default_boxes)))
     classes, offsets = zip(*rows, strict=True)
     return torch.stack(classes), torch.stack(offsets)
@@ -112,7 +112,14 @@ class SSD(nn.Module):
         return {"logits": torch.cat(logits, dim=1), "offsets": torch.cat(offsets, dim=1)}
 
     def loss(self, outputs: dict[str, Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """Named parts, each the sum over the boxes that count, divided by the number of boxes with an object (at least 1)."""
+        """Named parts, each a sum over the boxes that count, divided by the number of boxes with an object (at least 1).
+
+        Args:
+            outputs: logits and offsets as `forward` gives them.
+            targets: one dict(boxes, labels) a picture, optionally `difficult`; a picture may have no objects.
+
+        Source: Liu et al. 2016 (SSD), equation 1, both parts with weight 1.
+        """
         classes, offsets = batch_targets(targets, self.default_boxes)
         cross_entropy = softmax_cross_entropy if self.head == "softmax" else sigmoid_cross_entropy
         losses = cross_entropy(outputs["logits"], classes)
@@ -127,6 +134,8 @@ class SSD(nn.Module):
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor], least: float = 0.05, threshold: float = 0.45) -> list[dict]:
         """Boxes (clipped to the picture), labels and scores of every picture, best score first; at most 100.
+
+        Call `eval()` before: a detector in training mode normalises by the batch it is shown.
 
         Args:
             images: pictures [3, H, W] of the detector's size.

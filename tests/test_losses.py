@@ -1,0 +1,219 @@
+"""Losses over default boxes: by hand, against torch and torchvision, gradients, hard negatives, wrong calls."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.models.detection.ssd import SSD as TorchvisionSSD
+
+from course_lib.boxes import decode, encode
+from course_lib.losses import hard_negatives, sigmoid_cross_entropy, smooth_l1, softmax_cross_entropy
+
+LN2, LN3 = math.log(2), math.log(3)
+
+
+def random_case(seed: int, n: int = 3, batch: int = 2, m: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [B, M, n] as double and classes [B, M] from −1 to n − 1."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(batch, m, n, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(-1, n, (batch, m), generator=generator)
+
+
+# ---------------------------------------------------------------- classification
+
+
+def test_softmax_by_hand():
+    # e^0 = 1, e^ln2 = 2, e^ln3 = 3: the classes have 1/6, 2/6 and 3/6.
+    logits = torch.tensor([[0.0, LN2, LN3]]).expand(4, 3)
+    losses = softmax_cross_entropy(logits, torch.tensor([0, 1, 2, -1]))
+    assert torch.allclose(losses, torch.tensor([math.log(6), LN3, LN2, 0.0]))
+
+
+def test_sigmoid_by_hand():
+    # Two questions with odds 1 : 1 and 3 : 1, so "yes" has 1/2 and 3/4. Channel 0 asks for label 1.
+    logits = torch.tensor([[0.0, LN3]]).expand(4, 2)
+    losses = sigmoid_cross_entropy(logits, torch.tensor([0, 1, 2, -1]))
+    right = [LN2 + math.log(4), LN2 + math.log(4), LN2 + math.log(4 / 3), 0.0]
+    assert torch.allclose(losses, torch.tensor(right))
+
+
+def test_equal_to_torch():
+    for seed in range(20):
+        logits, classes = random_case(seed)
+        theirs = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), ignore_index=-1, reduction="none")
+        assert torch.allclose(softmax_cross_entropy(logits, classes).flatten(), theirs)
+        logits = logits[..., 1:]
+        yes = F.one_hot(classes.clamp(min=0), 3)[..., 1:].double()
+        theirs = F.binary_cross_entropy_with_logits(logits, yes, reduction="none").sum(dim=-1)
+        assert torch.allclose(sigmoid_cross_entropy(logits, classes), theirs.masked_fill(classes < 0, 0))
+
+
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, sigmoid_cross_entropy])
+def test_gradients(loss):
+    for seed in range(4):
+        logits, classes = random_case(seed)
+        assert torch.autograd.gradcheck(lambda x, c=classes: loss(x, c), logits.requires_grad_())
+        (gradient,) = torch.autograd.grad(loss(logits, classes).sum(), logits)
+        left_out = classes == -1
+        assert not gradient[left_out].any() and gradient[~left_out].abs().sum(dim=-1).min() > 0
+
+
+def test_gradient_is_probability_minus_truth_also_at_zero():
+    for x in (-3.0, 0.0, 2.0):
+        logit = torch.full((2, 1), x, requires_grad=True)
+        sigmoid_cross_entropy(logit, torch.tensor([0, 1])).sum().backward()
+        p = 1 / (1 + math.exp(-x))
+        assert torch.allclose(logit.grad[:, 0], torch.tensor([p, p - 1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, sigmoid_cross_entropy])
+def test_very_sure_and_very_wrong_stay_finite(loss):
+    logits = torch.tensor([[1000.0, -1000.0], [-1000.0, 1000.0]], requires_grad=True)
+    losses = loss(logits, torch.tensor([1, 1]))
+    losses.sum().backward()
+    wrong = {softmax_cross_entropy: [2000.0, 0.0], sigmoid_cross_entropy: [0.0, 2000.0]}[loss]
+    assert losses.tolist() == wrong and logits.grad.isfinite().all()
+    hardest = logits.grad[wrong.index(2000.0)]
+    assert hardest.abs().tolist() == [1.0, 1.0]  # clamped probabilities would give 0 here
+
+
+def test_without_boxes():
+    none = torch.zeros(2, 0, dtype=torch.int64)
+    assert softmax_cross_entropy(torch.zeros(2, 0, 4), none).shape == (2, 0)
+    assert sigmoid_cross_entropy(torch.zeros(2, 0, 3), none).shape == (2, 0)
+    assert smooth_l1(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0,)
+
+
+# ---------------------------------------------------------------- localization
+
+
+def test_smooth_l1_by_hand():
+    predicted = torch.tensor([[0.5, 0.0, -2.0, 1.0], [3.0, 0.0, 0.0, 0.0]])
+    true = torch.tensor([[0.0, 0.0, 1.0, 2.0], [0.0, 0.0, 0.0, 0.25]])
+    # .5²/2 + 0 + (3 − .5) + 1²/2; 3 − .5 + .25²/2
+    assert torch.allclose(smooth_l1(predicted, true), torch.tensor([3.125, 2.53125]))
+
+
+def test_smooth_l1_equals_torch_and_its_gradient_is_at_most_one():
+    generator = torch.Generator().manual_seed(0)
+    predicted = (4 * torch.randn(50, 4, generator=generator, dtype=torch.float64)).requires_grad_()
+    true = torch.randn(50, 4, generator=generator, dtype=torch.float64)
+    ours, theirs = smooth_l1(predicted, true), F.smooth_l1_loss(predicted, true, beta=1.0, reduction="none").sum(dim=1)
+    assert torch.allclose(ours, theirs)
+    (a,), (b,) = (torch.autograd.grad(loss.sum(), predicted) for loss in (ours, theirs))
+    assert torch.allclose(a, b) and a.abs().max() == 1
+    assert torch.autograd.gradcheck(lambda x: smooth_l1(x, true), predicted)
+
+
+# ---------------------------------------------------------------- hard negatives
+
+
+def test_hard_negatives_by_hand():
+    losses = torch.tensor([[9.0, 1.0, 5.0, 2.0, 7.0, 3.0, 8.0, 4.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]])
+    classes = torch.tensor([[2, 0, 0, 0, 0, 0, -1, 0], [0, 0, 0, 1, 0, 3, -1, -1]])
+    chosen = hard_negatives(losses, classes)
+    assert chosen[0].nonzero()[:, 0].tolist() == [2, 4, 7]  # three of the background, by loss; not 0, not 6
+    assert chosen[1].nonzero()[:, 0].tolist() == [0, 1, 2, 4]  # six are wanted, four are there
+    assert hard_negatives(losses, classes, ratio=1)[0].nonzero()[:, 0].tolist() == [4]
+
+
+def test_a_picture_without_objects_has_negatives_too():
+    losses, classes = torch.tensor([[1.0, 4.0, 2.0, 3.0, 5.0]]), torch.zeros(1, 5, dtype=torch.int64)
+    assert hard_negatives(losses, classes).nonzero()[:, 1].tolist() == [1, 3, 4]
+    assert not hard_negatives(losses, classes - 1).any()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 5), st.booleans())
+def test_hard_negatives_properties(seed, m, ratio, ties):
+    """As many as wanted or as there are; only background; none that was left has a larger loss; ties change no count."""
+    generator = torch.Generator().manual_seed(seed)
+    losses = torch.rand(3, m, generator=generator)
+    losses = (losses * 3).round() if ties else losses
+    classes = torch.randint(-1, 3, (3, m), generator=generator)
+    before = losses.clone(), classes.clone()
+    chosen = hard_negatives(losses, classes, ratio)
+    assert torch.equal(losses, before[0]) and torch.equal(classes, before[1])
+    for loss, c, mine in zip(losses, classes, chosen, strict=True):
+        background = c == 0
+        wanted = ratio * max(1, int((c > 0).sum()))
+        assert mine.sum() == min(wanted, int(background.sum())) and not mine[~background].any()
+        if mine.any() and (background & ~mine).any():
+            assert loss[mine].min() >= loss[background & ~mine].max()
+
+
+def test_the_choice_itself_has_no_gradient():
+    losses = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    classes = torch.tensor([[1, 0, 0]])
+    chosen = hard_negatives(losses, classes, ratio=1)
+    losses[chosen].sum().backward()
+    assert losses.grad.tolist() == [[0.0, 0.0, 1.0]]
+
+
+def their_loss(logits, offsets, boxes, default_boxes, classes, matches) -> dict[str, torch.Tensor]:
+    """torchvision's SSD.compute_loss on raw outputs; without pictures and network."""
+    theirs = TorchvisionSSD(nn.Identity(), _Given(), (8, 8), logits.shape[-1], head=nn.Identity())
+    outputs = {"bbox_regression": offsets, "cls_logits": logits}
+    targets = [{"boxes": b, "labels": c} for b, c in zip(boxes, classes, strict=True)]
+    return theirs.compute_loss(targets, outputs, [default_boxes] * len(boxes), matches)
+
+
+class _Given(nn.Module):
+    def num_anchors_per_location(self) -> list[int]:
+        return [1]
+
+
+def both_losses(m: int, positives: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ours, torchvision's) classification and localization, for two pictures with m boxes and one object each."""
+    generator = torch.Generator().manual_seed(seed)
+    corner = 50 * torch.rand(m, 2, generator=generator)
+    default_boxes = torch.cat([corner, corner + 5 + 20 * torch.rand(m, 2, generator=generator)], dim=1)
+    boxes = [torch.tensor([[3.0, 5, 20, 40]]), torch.tensor([[13.0, 2, 60, 31]])]
+    labels = [torch.tensor([2]), torch.tensor([1])]
+    logits, offsets = torch.randn(2, m, 4, generator=generator), torch.randn(2, m, 4, generator=generator)
+    matches = [torch.arange(m).ge(positives).long().neg(), torch.arange(m).flip(0).ge(positives).long().neg()]
+    theirs = their_loss(logits, offsets, boxes, default_boxes, labels, matches)
+    classes = torch.stack([torch.where(row >= 0, c, 0) for row, c in zip(matches, labels, strict=True)])
+    true = torch.stack([encode(b.expand(m, 4), default_boxes) for b in boxes])
+    assert torch.allclose(decode(true[0], default_boxes), boxes[0].expand(m, 4), atol=1e-3)
+    losses, mine = softmax_cross_entropy(logits, classes), classes > 0
+    chosen = mine | hard_negatives(losses, classes)
+    ours = losses[chosen].sum() / mine.sum(), smooth_l1(offsets[mine], true[mine]).sum() / mine.sum()
+    return torch.stack(ours), torch.stack([theirs["classification"], theirs["bbox_regression"]])
+
+
+def test_equals_torchvision_where_background_is_plenty():
+    for seed in range(10):
+        ours, theirs = both_losses(m=40, positives=1 + seed % 5, seed=seed)
+        assert torch.allclose(ours, theirs, rtol=1e-5)
+
+
+def test_torchvision_counts_positives_twice_where_background_is_scarce_and_we_do_not():
+    """5 boxes with an object and 3 without: all 8 count once."""
+    ours, theirs = both_losses(m=8, positives=5)
+    assert theirs[0] > 1.2 * ours[0] and torch.allclose(ours[1], theirs[1], rtol=1e-5)
+
+
+# ---------------------------------------------------------------- wrong calls
+
+
+@pytest.mark.parametrize("loss, largest", [(softmax_cross_entropy, 2), (sigmoid_cross_entropy, 3)])
+def test_wrong_classes_are_named(loss, largest):
+    logits = torch.zeros(4, 3)
+    loss(logits, torch.tensor([0, largest, -1, 1]))
+    with pytest.raises(ValueError, match=f"labels up to {largest}"):
+        loss(logits, torch.tensor([0, largest + 1, -1, 1]))
+    with pytest.raises(ValueError, match="classes from -2"):
+        loss(logits, torch.tensor([0, -2, -1, 1]))
+    with pytest.raises(ValueError, match=r"logits \[4, 3\] but classes \[3\]"):
+        loss(logits, torch.tensor([0, 1, 1]))
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"true \[4\], but predicted is \[2, 4\]"):
+        smooth_l1(torch.zeros(2, 4), torch.zeros(4))
+    with pytest.raises(ValueError, match=r"classes \[1, 3\], but losses is \[1, 4\]"):
+        hard_negatives(torch.zeros(1, 4), torch.zeros(1, 3, dtype=torch.int64))
