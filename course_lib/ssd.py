@@ -51,9 +51,9 @@ def pick_detections(
 
     Source: Liu et al. 2016 (SSD), section 3.1 (confidence threshold, suppression at .45, the best of each picture).
     """
-    passing, score = torch.where(scores > least), scores[scores > least]
-    score, order = score.topk(min(candidates, len(score)))
-    box, label = boxes[passing[0][order]], passing[1][order] + 1
+    place, column = torch.where(scores > least)
+    score, order = scores[place, column].topk(min(candidates, len(place)))
+    box, label = boxes[place[order]], column[order] + 1
     kept = nms_per_class(box, score, label, threshold)[:most]
     return {"boxes": box[kept], "labels": label[kept], "scores": score[kept]}
 
@@ -126,10 +126,8 @@ class SSD(nn.Module):
         mine = classes > 0
         chosen = mine | hard_negatives(losses, classes)
         count = mine.sum().clamp(min=1)
-        return {
-            "classification": losses[chosen].sum() / count,
-            "localization": smooth_l1(outputs["offsets"][mine], offsets[mine]).sum() / count,
-        }
+        localization = smooth_l1(outputs["offsets"][mine], offsets[mine]).sum()
+        return {"classification": losses[chosen].sum() / count, "localization": localization / count}
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor], least: float = 0.05, threshold: float = 0.45) -> list[dict]:
@@ -145,6 +143,6 @@ class SSD(nn.Module):
         outputs = self(images)
         logits, (height, width) = outputs["logits"], self.image_size
         scores = logits.softmax(dim=-1)[..., 1:] if self.head == "softmax" else logits.sigmoid()
-        boxes = decode(outputs["offsets"], self.default_boxes)
-        boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+        boxes = decode(outputs["offsets"], self.default_boxes).clamp(min=0)
+        boxes = boxes.minimum(boxes.new_tensor([width, height, width, height]))
         return [pick_detections(*pair, least, threshold) for pair in zip(boxes, scores, strict=True)]
