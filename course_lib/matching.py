@@ -14,11 +14,12 @@ BACKGROUND = -1  # a box that overlaps no object enough
 BETWEEN = -2  # a box that is neither object nor background; the loss leaves it out
 
 
-def one_box_each(closeness: Tensor) -> Tensor:
+def one_box_each(closeness: Tensor, above: float = -torch.inf) -> Tensor:
     """Give every object a box of its own: take the largest number, cross out its row and column, repeat.
 
     Args:
-        closeness: [N, M], objects by boxes; larger is closer, −inf says that this pair is out of the question.
+        closeness: [N, M], objects by boxes; larger is closer.
+        above: only larger numbers make a pair.
 
     Returns:
         The index of each object's box, [N] int64; −1 for an object with no possible box left. Of equal numbers the first
@@ -28,7 +29,7 @@ def one_box_each(closeness: Tensor) -> Tensor:
     closeness = closeness.clone()
     best, box = (column.tolist() for column in closeness.max(dim=1))
     chosen = [-1] * len(best)
-    while max(best, default=-torch.inf) > -torch.inf:
+    while max(best, default=above) > above:
         winner = best.index(max(best))
         taken = chosen[winner] = box[winner]
         best[winner] = -torch.inf
@@ -69,7 +70,7 @@ def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, backgro
     best, matches = table.max(dim=0)
     matches[best < foreground] = BETWEEN
     matches[best < background] = BACKGROUND
-    chosen = one_box_each(table.masked_fill(table == 0, -torch.inf))
+    chosen = one_box_each(table, above=0)
     lost = chosen < 0
     if lost.any():
         centres, others = xyxy_to_cxcywh(boxes[lost])[:, :2], xyxy_to_cxcywh(default_boxes)[:, :2]
