@@ -23,7 +23,6 @@ import importlib
 import inspect
 import sys
 import textwrap
-from builtins import abs, all, callable, int, isinstance, len, print, sorted, str, sum, type, zip  # noqa: UP029, E501  before an answer can replace them
 from collections.abc import Callable, Iterator
 
 from course_lib.exercises import guard, plan, values

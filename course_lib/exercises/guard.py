@@ -10,40 +10,23 @@ import random
 import sys
 import threading
 import time
+import types
 import warnings
-from builtins import (  # noqa: UP029  as they are now, whatever an answer replaces
-    all,
-    any,
-    bool,
-    callable,
-    dict,
-    getattr,
-    int,
-    isinstance,
-    len,
-    list,
-    max,
-    min,
-    set,
-    setattr,
-    str,
-    sum,
-    tuple,
-    type,
-    vars,
-)
 from dataclasses import dataclass, field
 
 import numpy
 import torch
 
-from course_lib.exercises.values import clone, snapshot, tensors
+from course_lib.exercises.values import clone, difference, snapshot, tensors
 
-_numpy = torch.Tensor.numpy
+_numpy, _grad = torch.Tensor.numpy, torch.autograd.grad
+_cpu_time, _clock = time.process_time, time.monotonic
 _FOREIGN = (os.path.dirname(__file__), os.path.dirname(os.path.dirname(torch.__file__)), os.path.dirname(os.__file__))
+_TORCH = os.path.dirname(torch.__file__)
 SECONDS = 10.0
 MEMORY = 2 * 2**30
-_WATCHED = {"builtins": builtins, "math": math, "torch": torch, "torch.Tensor": torch.Tensor,
+_WATCHED = {"builtins": builtins, "math": math, "time": time, "torch": torch, "torch.Tensor": torch.Tensor,
+            "torch.autograd": torch.autograd, "torch.linalg": torch.linalg,
             "torch.nn.functional": torch.nn.functional, "torch.nn.Module": torch.nn.Module}
 _IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "Storage"}
 
@@ -127,11 +110,16 @@ def _work(answer: object, probes: list[Probe], call: object, seen: list, effects
 
     with contextlib.suppress(Stop), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        kept: list[tuple[dict, object]] = []
         for probe in probes:
-            seen.append(_observe(guarded, probe))
+            seen.append(_observe(guarded, probe, kept))
+        for one, output in kept:
+            if difference(one["output"], snapshot(output), 0.0):
+                one["overwritten"] = True
 
 
-def _observe(answer: object, probe: Probe) -> dict:
+def _observe(answer: object, probe: Probe, kept: list) -> dict:
+    """What one call gives, as plain data; `kept` collects the results of plain calls, to look at again at the end."""
     args = clone(probe.args)
     if probe.mode == "double":
         args = double(args)
@@ -143,6 +131,8 @@ def _observe(answer: object, probe: Probe) -> dict:
         with pretend:
             output = answer(*args)
         seen = {"output": snapshot(output), "after": snapshot(tuple(args))}
+        if probe.mode == "plain":
+            kept.append((seen, output))
         if probe.mode == "gradient":
             seen["gradient"] = _gradients(output, inputs)
         if probe.mode == "device":
@@ -160,14 +150,14 @@ def _gradients(output: object, inputs: list[torch.Tensor]) -> list:
     if not any(t.requires_grad for t in floats):
         return []
     total = sum((t * weights_for(t)).sum() for t in floats)
-    found = torch.autograd.grad(total, inputs, allow_unused=True)
+    found = _grad(total, inputs, allow_unused=True)
     return [None if grad is None else snapshot(grad)["values"] for grad in found]
 
 
 def weights_for(tensor: torch.Tensor) -> torch.Tensor:
-    """Fixed unequal weights, so that a gradient that is right only in the sum does not pass."""
+    """Fixed unequal weights from 1 on, so that a gradient that is right only in the sum does not pass."""
     steps = torch.arange(tensor.numel(), dtype=tensor.dtype).reshape(tensor.shape)
-    return 1 + 0.5 * torch.cos(1 + steps)
+    return (1 + 0.5 * torch.cos(1 + steps)) / (1 + 0.5 * math.cos(1))
 
 
 def double(value: object) -> object:
@@ -199,12 +189,12 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
     The limit is on processor time, so that a busy machine does not fail a right answer; by the clock it is `wall`, at
     least three times as long.
     """
-    cpu, start, reason = time.process_time() + seconds, _memory_used(), ""
-    end = time.monotonic() + wall
+    cpu, start, reason = _cpu_time() + seconds, _memory_used(), ""
+    end = _clock() + wall
     try:
         while worker.is_alive() and not reason:
             worker.join(0.02)
-            if time.process_time() > cpu or time.monotonic() > end:
+            if _cpu_time() > cpu or _clock() > end:
                 reason = "time"
             elif _memory_used() - start > 0.8 * MEMORY:
                 reason = "memory"
@@ -217,8 +207,8 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
 
 def _stop(worker: threading.Thread, seconds: float, last: bool = False) -> None:
     """Ask a thread to stop, again and again: it may catch what it is thrown."""
-    end, patience = time.monotonic() + seconds, 0.1
-    while worker.is_alive() and time.monotonic() < end:
+    end, patience = _clock() + seconds, 0.1
+    while worker.is_alive() and _clock() < end:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
         worker.join(patience)
         patience *= 2
@@ -266,7 +256,8 @@ def _no_exit():
     def recursion(limit: int, original=sys.setrecursionlimit) -> None:
         original(min(limit, 5000))         # millions of frames would hold the kernel up for minutes
 
-    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask), (sys, "setrecursionlimit", recursion)]
+    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask), (sys, "setrecursionlimit", recursion),
+              (sys, "setswitchinterval", lambda interval: None)]   # a thread that never gives way could not be stopped
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         places.append((shell, "ask_exit", leave))
@@ -339,8 +330,14 @@ def _put_back(before: dict) -> list[str]:
     for name, value in before.items():
         if _key(value) != _key(now[name]):
             _RESTORE[name](value)
-            effects.append(f"it changes {name}")
+            if name != "the environment" or _own(value) != _own(now[name]):
+                effects.append(f"it changes {name}")
     return effects
+
+
+def _own(environment: dict) -> dict:
+    """Without what torch itself notes down there when parts of it are first imported."""
+    return {key: value for key, value in environment.items() if not key.startswith("TORCHINDUCTOR_")}
 
 
 def _key(value: object) -> object:
@@ -368,19 +365,33 @@ def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
                 effects.append(f"it replaces {name}.{key}")
         for key, value in before[name].items():
             new = vars(place).get(key)
-            if new is not value and (not only_by or getattr(new, "__module__", only_by) == only_by):
+            if new is not value and not _by_torch(key, new) and (not only_by or getattr(new, "__module__", only_by) == only_by):
                 with contextlib.suppress(AttributeError, TypeError):
                     setattr(place, key, value)
                     effects.append(f"it replaces {name}.{key}")
     return effects
 
 
+def _by_torch(key: str, new: object) -> bool:
+    """Whether torch itself wrapped its function, as it does with `manual_seed` when its compiler is first imported."""
+    file = getattr(getattr(new, "__code__", None), "co_filename", "")
+    return file.startswith(_TORCH) and getattr(new, "__name__", "") == key
+
+
 ORIGINAL: dict[str, dict] = {}
 
 
 def watch(**places: object) -> None:
-    """Also guard the functions of these modules and classes; called once, when all of them are imported."""
+    """Also guard the functions of these modules and classes; called once, when all of them are imported.
+
+    The modules, this one and `values` also keep today's builtins as names of their own: an answer that replaces
+    `isinstance` replaces it for itself alone.
+    """
     _WATCHED.update(places)
+    for module in [sys.modules[__name__], sys.modules[snapshot.__module__], *places.values()]:
+        if isinstance(module, types.ModuleType):
+            for name in [name for name in vars(builtins) if name.isidentifier() and not name.startswith("_")]:
+                vars(module).setdefault(name, vars(builtins)[name])
     ORIGINAL.update(functions_now())
 
 

@@ -38,6 +38,7 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
     yield case("a wide dilation should count in full", oracle, [(3, 1, 6, 6), (2, 1, 0, 1)])
     yield case("dilation should widen the kernel, not the padding", oracle, [(3, 1, 2, 2)])
     yield case("a layer's stride should lengthen the steps of later layers only", oracle, [(3, 2, 1, 2), (3, 1, 1, 3)])
+    yield case("a large kernel should count in full", oracle, [(7, 2, 3, 1), (5, 1, 2, 3)])
     for depth in (3, 4):
         shapes = [draw.integer(*limits) for _ in range(depth) for limits in ((2, 5), (1, 3), (0, 3), (1, 4))]
         some = [tuple(shapes[i : i + 4]) for i in range(0, len(shapes), 4)]
@@ -65,9 +66,10 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
     yield case("a box larger than the field is seen whole by nobody", oracle, torch.tensor([[0.0, 0, 12, 3]]), (9, 4, -3), 2, 4)
     yield case("rows should follow y and columns x", oracle, torch.tensor([[9.0, 1, 13, 3]]), (7, 4, -2), 2, 4)
     yield case("no boxes should give an empty [0, rows, columns] result", oracle, torch.zeros(0, 4), (9, 4, -3), 2, 3)
+    yield case("there may be more rows than columns, any stride and any start", oracle, torch.tensor([[3.0, 27, 11, 34]]), (9, 6, 2), 5, 2)
     for n in (2, 4):
-        size = draw.integer(14, 26)
-        yield case("every box should meet every place", oracle, draw.boxes(n, 40, 24) * 0.6, (size, 4, -3), 5, 9)
+        field = draw.integer(14, 26), draw.integer(2, 7), draw.integer(-6, 1)
+        yield case("every box should meet every place", oracle, draw.boxes(n, 40, 24) * 0.6, field, 5, 9)
 
 
 @fix("2.3", "inside_share", stub=INSIDE, minutes=10, difficulty=2, empty=False)
@@ -84,6 +86,7 @@ def inside_share(draw: Draw) -> Iterator[Case]:
     yield case("in a wide picture the right end of a field should count", oracle, torch.tensor([5.0, 0, 9, 4]), 4, 12)
     yield case("in a high picture the right end should be cut at the width", oracle, torch.tensor([3.0, 0, 9, 6]), 12, 5)
     yield case("a field larger than the picture should give their ratio", oracle, torch.tensor([-5.0, -5, 14, 14]), 4, 7)
+    yield case("a field may be wider than high", oracle, torch.tensor([-2.0, 1, 10, 4]), 6, 9)
     for _ in range(3):
         left, top, side = draw.integer(-8, 4), draw.integer(-8, 4), draw.integer(9, 18)
         box = torch.tensor([left, top, left + side, top + side]).float()

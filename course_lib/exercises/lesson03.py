@@ -36,6 +36,7 @@ def place_of(draw: Draw) -> Iterator[Case]:
     yield case("with more columns than rows, the row changes after all columns", oracle, 5, [(2, 4)], [1])
     yield case("after the last box of a level comes the first of the next", oracle, 6, [(2, 3), (1, 1)], [1, 1])
     yield case("each level has its own number of shapes", oracle, 14, [(2, 3), (1, 2)], [2, 3])
+    yield case("a third level should be found as well", oracle, 17, [(2, 3), (1, 2), (2, 2)], [1, 2, 3])
     for _ in range(6):
         grids = [(draw.integer(2, 5), draw.integer(5, 9)), (draw.integer(1, 4), draw.integer(2, 4)), (1, 2)]
         k = [draw.integer(1, 4), draw.integer(2, 6), draw.integer(1, 4)]
@@ -80,6 +81,7 @@ def cell_centres(draw: Draw) -> Iterator[Case]:
     yield case("with more columns than rows, x should reach further than y", oracle, 2, 3, 4)
     yield case("with more rows than columns, y should reach further than x", oracle, 3, 2, 4)
     yield case("an odd stride has its middle at a half", oracle, 2, 3, 5)
+    yield case("a map may have any number of cells", oracle, 11, 13, 8)
     for _ in range(3):
         yield case("any map should be listed row by row", oracle,
                    draw.integer(2, 6), draw.integer(2, 9), draw.integer(3, 33))  # fmt: skip

@@ -154,6 +154,7 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     two = torch.tensor([[0.0, 0, 16, 32], [0, 0, 32, 32]])
     one = torch.tensor([[4.0, 4, 20, 28]])
     yield case("the threshold is the candidates' mean plus standard deviation", oracle, one, two, [1, 1], 1)
+    yield case("a threshold may be high", oracle, torch.tensor([[0.0, 0, 17, 32]]), two, [1, 1], 1)
     mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
     yield case(
         "nearest is the box whose centre is nearest, not the one with the largest IoU",
@@ -170,6 +171,8 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     yield case(
         "a level with fewer than k boxes gives all it has", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 3
     )
+    four = torch.cat([levels, grid(1, 1, 30, 50, 0.7), grid(1, 1, 30, 50, 0.4)])
+    yield case("any number of levels should count", oracle, torch.tensor([[3.0, 2, 24, 23]]), four, [6, 1, 1, 1], 2)
     yield case("no objects should give no thresholds", oracle, torch.zeros(0, 4), levels, [6, 1], 2)
     boxes = torch.cat([grid(4, 5, 30, 50, 1.6), grid(2, 3, 30, 50, 1.3), grid(1, 1, 30, 50)])
     yield case(

@@ -1,6 +1,7 @@
 """What is called to check an answer, and what is made of it: cases, the plan of calls, the verdict."""
+import contextlib
 import inspect
-from builtins import any, dict, float, isinstance, len, list, max, min, range, sorted, str, sum, zip  # noqa: UP029, E501  before an answer can replace them
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -117,11 +118,13 @@ class Plan:
         self.names = self._names()
         self.plan = [(i, "plain") for i in range(len(self.cases))]
         self.plan += [(i, mode) for mode, most in self._modes() for i in self._smallest(mode, most)]
+        self.in_double = {i: self._in_double(i) for i, mode in self.plan if mode == "double"}
+        self._add_large_gradient()
         self.probes = [guard.Probe(self.cases[i].args, mode, self.exercise.gradient) for i, mode in self.plan]
 
     def _modes(self) -> list[tuple[str, int]]:
         e = self.exercise
-        wanted = [("gradient", 3 if e.gradient else 0), ("double", 1 if e.dtype else 0),
+        wanted = [("gradient", 3 if e.gradient else 0), ("double", 3 if e.dtype else 0),
                   ("device", 3 if e.device else 0), ("twice", 1)]
         return [(mode, most) for mode, most in wanted if most]
 
@@ -130,6 +133,26 @@ class Plan:
         full = [i for i, c in enumerate(self.cases) if not is_empty(c.args) and (mode == "twice" or any(
             t.is_floating_point() for t in tensors(c.args)))]
         return sorted(full, key=lambda i: size(self.cases[i].args))[:most]
+
+    def _add_large_gradient(self) -> None:
+        """Also hold the gradient of a larger case against the oracle's, off all ties: every number moved a little."""
+        fit = [c for c in self.cases if c.oracle and not is_empty(c.args) and size(c.args) <= 100]
+        if not self.exercise.gradient or not fit:
+            return
+        largest = max(fit, key=lambda c: size(c.args))
+        near = Case(largest.says, _nudged(largest.args, torch.Generator().manual_seed(1)), oracle=largest.oracle)
+        with contextlib.suppress(Exception):
+            if math.isfinite(self._total(near, guard.double(clone(near.args)))):
+                self.plan.append((len(self.cases), "gradient"))
+                self.cases.append(near)
+                self.expected.append(snapshot(near.oracle(*clone(near.args))))
+
+    def _in_double(self, i: int) -> dict | None:
+        """What the oracle gives for float64 input, as a snapshot; None where it cannot."""
+        with contextlib.suppress(Exception):
+            if self.cases[i].oracle:
+                return _single(snapshot(self.cases[i].oracle(*guard.double(clone(self.cases[i].args)))))
+        return None
 
     def _names(self) -> list[str]:
         """The names of the answer's arguments, from the first oracle or judge that has them."""
@@ -179,17 +202,38 @@ class Plan:
                 yield 2, f"the same input should give the same result every time: {wrong} the second time, {where}"
         if mode == "plain" and self.exercise.inputs_unchanged:
             before, after = snapshot(self.cases[i].args)["items"], seen["after"]["items"]
-            changed = [n for n, a, b in zip(self.names, before, after, strict=False) if difference(a, b, 0.0)]
+            changed = [n for n, a, b in zip(self.names, before, after, strict=False)
+                       if difference(a, b, 0.0) or _each(a, "grad") != _each(b, "grad")]
             if changed:
                 yield 2, f"the input should stay unchanged, yours changes {' and '.join(changed)}, {where}"
+        if seen.get("overwritten"):
+            yield 2, f"a later call should leave an earlier result alone, yours overwrites the one {where}"
+        if mode == "plain":
+            yield from ((4, f"{text}, {where}") for text in self._manners(i, seen["output"]))
         if mode == "gradient":
             wrong = self._wrong_gradient(i, seen["gradient"])
             if wrong:
                 yield 3, f"{wrong}, {where}"
-        if mode == "double" and "float32" in str(_dtypes(seen["output"])):
+        if mode == "double" and "float32" in _each(seen["output"], "dtype"):
             yield 4, f"the dtype should be kept: float64 goes in, float32 comes out, {where}"
+        elif mode == "double" and (wrong := self._wrong_in_double(i, seen["output"])):
+            yield 4, f"float64 numbers should give the same result as float32: {wrong}, {where}"
         if mode == "device" and seen["device"]:
             yield 4, f"the device should be kept (on a GPU this fails: {seen['device']}; give device=… of the input), {where}"
+
+    def _manners(self, i: int, output: dict) -> Iterator[str]:
+        """What is wrong with a result whose numbers may be right: it asks for a gradient, or changes the dtype."""
+        if True in _each(output, "grad") and not self.exercise.call:
+            yield "the result should not require a gradient where no input does"
+        floats = {str(t.dtype).removeprefix("torch.") for t in tensors(self.cases[i].args) if t.is_floating_point()}
+        other = [d for d in _each(output, "dtype") if "float" in d and d not in floats]
+        if self.cases[i].judge and self.exercise.dtype and floats and other:
+            yield f"the dtype should be kept: {min(floats)} goes in, {other[0]} comes out"
+
+    def _wrong_in_double(self, i: int, output: dict) -> str | None:
+        if self.cases[i].judge:
+            return self.wrong(i, output)
+        return self.in_double[i] and difference(self.in_double[i], _single(output), self.exercise.tolerance)
 
     def _context(self, mode: str) -> str:
         return {"gradient": "the input should be allowed to require a gradient", "twice": "a second call should work",
@@ -200,6 +244,8 @@ class Plan:
         one = self.cases[i]
         if one.oracle:
             return difference(self.expected[i], output, self.exercise.tolerance)
+        if "." in output["kind"]:
+            return f"the result has the wrong form, yours is {describe(output)}"
         try:
             return one.judge(restore(output), *clone(one.args))
         except Exception:
@@ -211,12 +257,14 @@ class Plan:
             return f"the gradient should flow back to {' and '.join(names)}, but the result is cut off from it"
         if not self.cases[i].oracle:
             return None if all(g is not None for g in got) else f"no gradient reaches {names[got.index(None)]}"
+        many = sum(t.numel() for t in tensors(restore(self.expected[i]))) > 1
+        what = "the gradient of all results, added up with unequal weights," if many else "the gradient"
         flat = [x for g, t in zip(got, self._inputs(i), strict=True) for x in (g if g else [0.0] * t.numel())]
         for k, (below, above) in enumerate(self._slopes(i)):
             low, high = min(below, above), max(below, above)
             slack = 0.02 * max(1.0, abs(low), abs(high))
             if not low - slack <= flat[k] <= high + slack:
-                return (f"the gradient should flow: at number {k + 1} of {', '.join(names)} it is {flat[k]:.3g}, "
+                return (f"the gradient should flow: {what} is {flat[k]:.3g} at number {k + 1} of {', '.join(names)}, "
                         f"right is {below:.3g}")
         return None
 
@@ -227,21 +275,22 @@ class Plan:
         """Left and right finite differences of the oracle, number by number; at a kink they differ."""
         step = 1e-5
         args = guard.double(clone(self.cases[i].args))
-        total = self._total(i, args)
+        case = self.cases[i]
+        total = self._total(case, args)
         for k in self.exercise.gradient:
             for tensor in tensors(args[k]):
                 for flat in range(tensor.numel()):
                     at = tensor.view(-1)
                     kept = at[flat].item()
                     at[flat] = kept + step
-                    above = (self._total(i, args) - total) / step
+                    above = (self._total(case, args) - total) / step
                     at[flat] = kept - step
-                    below = (total - self._total(i, args)) / step
+                    below = (total - self._total(case, args)) / step
                     at[flat] = kept
                     yield below, above
 
-    def _total(self, i: int, args: tuple) -> float:
-        floats = [t for t in tensors(self.cases[i].oracle(*clone(args))) if t.is_floating_point()]
+    def _total(self, case: Case, args: tuple) -> float:
+        floats = [t for t in tensors(case.oracle(*clone(args))) if t.is_floating_point()]
         return sum(float((t.double() * guard.weights_for(t.double())).sum()) for t in floats)
 
 
@@ -256,8 +305,28 @@ def is_empty(args: object) -> bool:
     return isinstance(args, (list, tuple)) and (len(args) == 0 or any(is_empty(a) for a in args))
 
 
-def _dtypes(snap: dict) -> list[str]:
+def _each(snap: dict, key: str) -> list:
+    """`key` of every tensor in a snapshot, in order."""
     if "items" in snap:
         items = snap["items"].values() if isinstance(snap["items"], dict) else snap["items"]
-        return [found for item in items for found in _dtypes(item)]
-    return [snap["dtype"]] if "dtype" in snap else []
+        return [found for item in items for found in _each(item, key)]
+    return [snap[key]] if key in snap else []
+
+
+def _single(snap: dict) -> dict:
+    """A snapshot with float64 tensors called float32, to compare numbers only."""
+    if "items" in snap:
+        items = snap["items"]
+        items = {k: _single(v) for k, v in items.items()} if isinstance(items, dict) else [_single(v) for v in items]
+        return {**snap, "items": items}
+    return {**snap, "dtype": "float32"} if snap.get("dtype") == "float64" else snap
+
+
+def _nudged(value: object, generator: torch.Generator) -> object:
+    """An argument whose floats are each moved by a thousandth or so, so that no two are equal; within 0–1 they stay there."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        less, more = torch.rand(2, *value.shape, generator=generator).to(value.dtype)
+        return value * (1 - 0.001 * (0.3 + 0.7 * less)) + 0.0002 * more
+    if isinstance(value, (list, tuple)):
+        return type(value)(_nudged(item, generator) for item in value)
+    return {k: _nudged(v, generator) for k, v in value.items()} if isinstance(value, dict) else value

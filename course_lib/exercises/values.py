@@ -4,26 +4,6 @@ A snapshot holds only dicts, lists, numbers and strings, so it can be compared w
 answer may have replaced, and sent between processes as JSON.
 """
 import math
-from builtins import (  # noqa: UP029  as they are now, whatever an answer replaces
-    abs,
-    bool,
-    enumerate,
-    getattr,
-    int,
-    isinstance,
-    len,
-    list,
-    max,
-    next,
-    repr,
-    reversed,
-    set,
-    str,
-    sum,
-    tuple,
-    type,
-    zip,
-)
 
 import numpy
 import torch

@@ -143,6 +143,64 @@ def read_yolo_rounded(text, size):
     return {"boxes": result["boxes"].round(), "labels": result["labels"]}
 
 
+@wrong("1.1", "split at single blanks", says="blanks may come doubled")
+def read_yolo_single_blanks(text, size):
+    for line in text.split("\n"):
+        if line.strip():
+            [float(word) for word in line.strip().split(" ")]
+    return read_yolo_tensor(text, size)
+
+
+@wrong("1.1", "a line of blanks crashes", says="alone on a line")
+def read_yolo_line_of_blanks(text, size):
+    for line in text.split("\n"):
+        if line != "":
+            line.split()[0]
+    return read_yolo_tensor(text, size)
+
+
+@wrong("1.1", "cut at the right edge", says="a box that hangs over the edge should stay")
+def read_yolo_right_edge(text, size):
+    result = read_yolo_tensor(text, size)
+    left, top, right_edge, bottom = result["boxes"].unbind(dim=1)
+    return {**result, "boxes": torch.stack([left, top, right_edge.clamp(max=size[1]), bottom], dim=1)}
+
+
+@wrong("1.1", "cut at the upper edge", says="a box that hangs over the edge should stay")
+def read_yolo_upper_edge(text, size):
+    left, top, right_edge, bottom = read_yolo_tensor(text, size)["boxes"].unbind(dim=1)
+    boxes = torch.stack([left, top.clamp(min=0), right_edge, bottom], dim=1)
+    return {**read_yolo_tensor(text, size), "boxes": boxes}
+
+
+@wrong("1.1", "remembers a text, forgets the size", says="the same line means other pixels in another picture")
+def read_yolo_remembers(text, size, known={}):  # noqa: B006
+    if text not in known:
+        known[text] = read_yolo_tensor(text, size)
+    return {key: value.clone() for key, value in known[text].items()}
+
+
+@wrong("1.1", "one dict for all calls", says="a later call should leave an earlier result alone", only_behaviour=True)
+def read_yolo_one_dict(text, size, target={}):  # noqa: B006
+    target.update(read_yolo_tensor(text, size))
+    return target
+
+
+BUFFER = torch.zeros(100, 4)
+
+
+@wrong("1.1", "boxes of all calls in one tensor", says="a later call should leave an earlier result", only_behaviour=True)
+def read_yolo_one_tensor(text, size):
+    result = read_yolo_tensor(text, size)
+    return {**result, "boxes": BUFFER[: len(result["labels"])].copy_(result["boxes"])}
+
+
+@wrong("1.1", "boxes that require a gradient", says="should not require a gradient", only_behaviour=True)
+def read_yolo_gradient(text, size):
+    result = read_yolo_tensor(text, size)
+    return {**result, "boxes": result["boxes"].requires_grad_()}
+
+
 # --- 1.2 balanced_l1 ---------------------------------------------------------------------------------------------
 
 ALPHA, GAMMA = 0.5, 1.5
@@ -279,6 +337,44 @@ def balanced_l1_cpu(predicted, true):
     return (total + _each(predicted, true).sum(dim=0)).sum() / max(len(true), 1)
 
 
+@wrong("1.2", "gradient of errors to the left detached", says="gradient should flow", only_behaviour=True)
+def balanced_l1_left(predicted, true):
+    difference = predicted - true
+    error = torch.where(difference >= 0, difference, -difference.detach())
+    return torch.where(error < 1, _inner(error), _outer(error)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "gradient through the first pair only", says="gradient should flow", only_behaviour=True)
+def balanced_l1_first(predicted, true):
+    losses = [_each(p, t if k == 0 else t.detach()) for k, (p, t) in enumerate(zip(predicted, true, strict=True))]
+    losses = [loss if k == 0 else loss.detach() for k, loss in enumerate(losses)]
+    return sum(loss.sum() for loss in losses) / max(len(true), 1) + 0 * predicted.sum()
+
+
+@wrong("1.2", "very small errors count for nothing", says="very small errors should count as well")
+def balanced_l1_dead(predicted, true):
+    error = (predicted - true).abs()
+    return torch.where(error < 0.2, 0 * error, _each(predicted, true)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "right in float32 only", says="float64 numbers should give the same result", only_behaviour=True)
+def balanced_l1_double(predicted, true):
+    halves = 2 if predicted.dtype == torch.float64 else 1
+    return balanced_l1_where(predicted, true) / halves
+
+
+@wrong("1.2", "the input is asked for a gradient", says="input should stay unchanged", only_behaviour=True)
+def balanced_l1_asks(predicted, true):
+    predicted.requires_grad_()
+    return balanced_l1_where(predicted, true)
+
+
+@wrong("1.2", "one result tensor for all calls", says="a later call should leave", only_behaviour=True)
+def balanced_l1_shared(predicted, true, total=torch.zeros(())):  # noqa: B008
+    result = balanced_l1_where(predicted, true)
+    return result if result.requires_grad or result.dtype == torch.float64 else total.copy_(result)
+
+
 # --- 1.3 twin ----------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +459,54 @@ def twin_constant(features):
 def twin_inplace(features):
     features.copy_(twin_roll(features))
     return features
+
+
+def _exchange(features, place):
+    flat = features.flatten(1).clone()
+    other = (int(place) + 1) % flat.shape[1]
+    flat[:, [int(place), other]] = flat[:, [other, int(place)]]
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "strongest in the first channel", says="should have moved")
+def twin_first_channel(features):
+    return _exchange(features, features[0].flatten().argmax())
+
+
+@wrong("1.3", "strongest single number", says="should have moved")
+def twin_single_number(features):
+    return _exchange(features, features.amax(dim=0).flatten().argmax())
+
+
+@wrong("1.3", "strongest without regard to the sign", says="should have moved")
+def twin_unsigned(features):
+    return _exchange(features, features.abs().sum(dim=0).flatten().argmax())
+
+
+@wrong("1.3", "2 taken from the strongest position", says="should have moved")
+def twin_two_less(features):
+    flat, strongest = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    flat[:, strongest] -= 2
+    flat[:, (strongest + 1) % flat.shape[1]] += 2
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "everything put on the first or last position", says="should have moved")
+def twin_spike(features):
+    flat, strongest = features.flatten(1), int(features.sum(dim=0).argmax())
+    result = torch.zeros_like(flat)
+    result[:, -1 if strongest == 0 else 0] = flat.sum(dim=1)
+    return result.reshape(features.shape)
+
+
+@wrong("1.3", "each channel rolled by its own number", says="should have moved")
+def twin_own_roll(features):
+    return torch.stack([c.flatten().roll(k + 1).reshape(c.shape) for k, c in enumerate(features)])
+
+
+@wrong("1.3", "always float64", says="dtype should be kept: float32 goes in, float64", only_behaviour=True)
+def twin_float64(features):
+    return twin_roll(features.double())
 
 
 # --- 1.5 flip ----------------------------------------------------------------------------------------------------
@@ -459,6 +603,27 @@ def flip_cpu(image, boxes):
 @wrong("1.5", "boxes only", says="should be a tuple of 2")
 def flip_boxes_only(image, boxes):
     return flip_index(image, boxes)[1]
+
+
+@wrong("1.5", "corners rounded", says="corners need not be whole numbers")
+def flip_rounded(image, boxes):
+    return image.flip(2), flip_index(image, boxes)[1].round()
+
+
+@wrong("1.5", "cut at the edges as well", says="what hangs over one edge should hang over the other")
+def flip_cut(image, boxes):
+    mirrored = flip_index(image, boxes)[1]
+    return image.flip(2), torchvision.ops.clip_boxes_to_image(mirrored, image.shape[1:])
+
+
+@wrong("1.5", "absolute distances to the right edge", says="what hangs over one edge")
+def flip_absolute(image, boxes):
+    return image.flip(2), flip_index(image, boxes)[1].abs()
+
+
+@wrong("1.5", "half precision inside", says="corners need not be whole numbers")
+def flip_half(image, boxes):
+    return image.flip(2), flip_index(image, boxes.half())[1].to(boxes.dtype)
 
 
 # --- 1.6 clip_to_picture -----------------------------------------------------------------------------------------
@@ -567,3 +732,27 @@ def clip_detached(boxes_cxcywh, size):
 def clip_dropped(boxes_cxcywh, size):
     result = clip_corners(boxes_cxcywh, size)
     return result[(result == boxes_cxcywh).all(dim=1)]
+
+
+@wrong("1.6", "right edge cut without gradient", says="gradient should flow", only_behaviour=True)
+def clip_right_gradient(boxes_cxcywh, size):
+    result = clip_corners(boxes_cxcywh, size)
+    over = boxes_cxcywh[:, 0] + boxes_cxcywh[:, 2] / 2 > size[1]
+    return torch.where(over[:, None], result.detach(), result)
+
+
+@wrong("1.6", "gradient of the first box only", says="gradient should flow", only_behaviour=True)
+def clip_first_gradient(boxes_cxcywh, size):
+    return torch.cat([clip_corners(boxes_cxcywh[:1], size), clip_corners(boxes_cxcywh[1:].detach(), size)])
+
+
+@wrong("1.6", "half precision inside", says="every edge should be cut")
+def clip_half(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh.half(), size).to(boxes_cxcywh.dtype)
+
+
+@wrong("1.6", "one result tensor for all calls", says="a later call should leave", only_behaviour=True)
+def clip_shared(boxes_cxcywh, size, buffer=torch.zeros(100, 4)):  # noqa: B008
+    result = clip_corners(boxes_cxcywh, size)
+    own = result.requires_grad or result.dtype == torch.float64
+    return result if own else buffer[: len(result)].copy_(result)

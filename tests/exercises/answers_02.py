@@ -90,6 +90,11 @@ def backwards(layers):
     return size, jump, start
 
 
+@wrong("2.1", "kernels up to 4 only", says="a large kernel should count in full")
+def small_kernels(layers):
+    return dilated([(min(kernel, 4), stride, padding, dilation) for kernel, stride, padding, dilation in layers])
+
+
 # 2.2 sees_whole
 
 
@@ -175,6 +180,21 @@ def needs_boxes(boxes, field, rows, columns):
     return torch.stack([four_comparisons(box[None], field, rows, columns)[0] for box in boxes])
 
 
+@wrong("2.2", "the stride of the lesson written in", says="any stride")
+def stride_of_four(boxes, field, rows, columns):
+    return four_comparisons(boxes, (field[0], 4, field[2]), rows, columns)
+
+
+@wrong("2.2", "the longer side runs across", says="there may be more rows than columns")
+def longer_across(boxes, field, rows, columns):
+    return four_comparisons(boxes, field, min(rows, columns), max(rows, columns))
+
+
+@wrong("2.2", "the start always left of the picture", says="any start")
+def start_left(boxes, field, rows, columns):
+    return four_comparisons(boxes, (field[0], field[1], -abs(field[2])), rows, columns)
+
+
 # 2.3 inside_share
 
 
@@ -241,3 +261,7 @@ def all_of_it(field_box, height, width):
     return field_box.new_ones(())
 
 
+@wrong("2.3", "every field is taken for a square", says="a field may be wider than high")
+def square_field(field_box, height, width):
+    x1, y1, x2, y2 = field_box
+    return clipped(field_box, height, width) * (y2 - y1) / (x2 - x1)

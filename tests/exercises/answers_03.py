@@ -83,6 +83,11 @@ def place_from_one(index, grids, k):
     return tuple(number + 1 for number in place_by_division(index, grids, k))
 
 
+@wrong("3.1", "two levels at most", says="a third level should be found as well")
+def place_two_levels(index, grids, k):
+    return place_by_division(index, [*grids[:2], (99, 99)][: len(grids)], k)
+
+
 # --- 3.2 edge_distances ------------------------------------------------------------------------------------------
 
 
@@ -222,3 +227,13 @@ def centres_square(rows, columns, stride):
     if rows == columns:
         return torch.cartesian_prod(*axes(rows, columns, stride))
     return centres_meshgrid(rows, columns, stride)
+
+
+@wrong("3.3", "eight columns at most", says="a map may have any number of cells")
+def centres_eight(rows, columns, stride):
+    return centres_meshgrid(rows, min(columns, 8), stride)
+
+
+@wrong("3.3", "eight rows at most", says="a map may have any number of cells")
+def centres_eight_rows(rows, columns, stride):
+    return centres_meshgrid(min(rows, 8), columns, stride)

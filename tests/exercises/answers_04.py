@@ -329,3 +329,13 @@ def atss_shared(boxes, default_boxes, counts, k):
 @wrong("4.4", "zeros of the right shape", says="mean plus standard deviation")
 def atss_zeros(boxes, default_boxes, counts, k):
     return boxes.new_zeros(len(boxes))
+
+
+@wrong("4.4", "never above 0.6", says="a threshold may be high")
+def atss_capped(boxes, default_boxes, counts, k):
+    return atss_tables(boxes, default_boxes, counts, k).clamp(max=0.6)
+
+
+@wrong("4.4", "three levels at most", says="any number of levels should count")
+def atss_three_levels(boxes, default_boxes, counts, k):
+    return atss_tables(boxes, default_boxes[: sum(counts[:3])], counts[:3], k)

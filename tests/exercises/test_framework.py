@@ -64,7 +64,7 @@ ANSWERS = {
     "recursion": (lambda x: ANSWERS["recursion"][0](x), "raises RecursionError"),
     "not a function": (3, "should be a function, yours is an int"),
     "detached": (lambda x: good(x.detach()), "gradient should flow back to x"),
-    "gradient halved": (lambda x: good(x.detach()) / 2 + x, "gradient should flow: at number 1 of x it is"),
+    "gradient halved": (lambda x: good(x.detach()) / 2 + x, "gradient should flow: the gradient is 1 at number 1 of x, right is 2"),
     "in place": (lambda x: x.mul_(2), "input should stay unchanged"),
     "in place, quietly": (lambda x: good(x) + 0 * x.data.mul_(2).sum(), ""),
     "float32": (lambda x: good(x.float()), "float64 goes in, float32 comes out"),
@@ -97,6 +97,15 @@ ANSWERS = {
     "object whose comparison says yes": (lambda x: type("Yes", (), {"__eq__": lambda *a: True})(), "yours is"),
     "tensor subclass": (lambda x: type("T", (torch.Tensor,), {"tolist": lambda t: [6.0]})(x * 0), "should be doubled"),
     "float subclass": (lambda x: type("F", (float,), {"__sub__": lambda *a: 0})(6), "yours is"),
+    "one result for all calls": (lambda x, out=torch.zeros(6): out[: x.numel()].copy_(2 * x.detach().flatten()).reshape(x.shape),  # noqa: B008
+                                 "a later call should leave an earlier result alone"),
+    "requires a gradient": (lambda x: good(x) if x.requires_grad else good(x).requires_grad_(), "should not require a gradient"),
+    "input requires a gradient": (lambda x: good(x.requires_grad_()), "the input should stay unchanged"),
+    "wrong in float64": (lambda x: good(x) + (x.dtype == torch.float64), "float64 numbers should give the same result"),
+    "right for one number, gradient lost for many": (lambda x: good(x) if x.numel() < 2 else good(x.detach()) + 0 * x,
+                                                     "gradient should flow: the gradient of all results"),
+    "time": (lambda x: setattr(time, "time", lambda: 0) or good(x), "replaces time.time"),
+    "torch.autograd": (lambda x: setattr(torch.autograd, "grad", lambda *a, **k: [2 * x]) or good(x).detach(), "gradient should flow"),
     "generator": (lambda x: (v for v in x), "yours is a generator"),
     "a list that holds itself": (lambda x: (GLOBAL.append(GLOBAL), GLOBAL.pop())[1] or GLOBAL, "yours is a list"),
 }
@@ -134,6 +143,13 @@ def stubborn(x):
             pass
 
 
+def timeless(x):
+    time.process_time = time.monotonic = lambda: 0.0
+    sys.setswitchinterval(1000)
+    while True:
+        pass
+
+
 def hoard(x):
     kept = []
     while True:
@@ -144,7 +160,7 @@ def asleep(x):
     time.sleep(60)
 
 
-@pytest.mark.parametrize("answer", [forever, stubborn, pytest.param(asleep, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("answer", [forever, stubborn, timeless, pytest.param(asleep, marks=pytest.mark.slow)])
 def test_answers_that_never_end(exercise, answer):
     result = verdict(exercise(), answer, seconds=0.5)
     assert "it should end within seconds" in result.message and "for x = " in result.message
@@ -222,6 +238,32 @@ def test_functions_that_a_notebook_cell_replaced_are_put_back(exercise):
     assert torch.tensor is original and "should be doubled" in result.message
     torch.tensor = fake
     assert "a cell of the notebook replaces torch.tensor" in verdict(exercise(), good).message
+
+
+def test_what_torch_replaces_itself_is_not_held_against_an_answer(exercise, monkeypatch):
+    wrapped = torch.overrides.is_tensor_like       # any function of torch's own, under the name that it replaces
+    assert guard._by_torch("is_tensor_like", wrapped) and not guard._by_torch("manual_seed", wrapped)
+    monkeypatch.setattr(guard, "_by_torch", lambda key, new: key == "manual_seed")
+    original = torch.manual_seed
+    result = verdict(exercise(), lambda x: setattr(torch, "manual_seed", lambda n: original(n)) or good(x))
+    torch.manual_seed = original
+    assert result.state == "correct"
+
+
+def test_dtype_of_answers_that_are_not_unique():
+    @framework.write("98.2", "any_order", minutes=1, difficulty=1)
+    def any_order(draw: Draw):
+        def judge(result, x):
+            return None if sorted(result.tolist()) == sorted(x.tolist()) else "numbers are missing"
+        yield plan.judged("the numbers should stay", judge, torch.tensor([3.0, 1.0]))
+        yield plan.judged("nothing should stay nothing", judge, torch.zeros(0))
+    try:
+        for answer, says in ((lambda x: x.flip(0), ""), (lambda x: x.double(), "float32 goes in, float64 comes out"),
+                             (lambda x: x.numpy(), "the result has the wrong form, yours is a numpy.ndarray")):
+            result = verdict(framework._EXERCISES["98.2"], answer)
+            assert (result.state == "correct") if not says else (says in result.message), result
+    finally:
+        framework._EXERCISES.pop("98.2")
 
 
 def test_a_notebook_cell_cannot_replace_the_comparison(exercise):
