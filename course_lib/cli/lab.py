@@ -98,7 +98,7 @@ def update_one(new: str, copy: Path, entry: dict) -> str | None:
     given = entry.setdefault("given", [])
     mine = fingerprint(there) if there is not None else None
     if there is None and not os.path.lexists(copy):
-        notice = f"{copy.name} was not there any more: a fresh copy is." if given else None
+        notice = f"{copy.name} was not there any more: here is a fresh copy." if given else None
     elif mine is not None and mine == offered:
         notice, new = None, None
     elif mine is not None and mine in given:
