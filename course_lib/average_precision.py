@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from course_lib.boxes import iou
-from course_lib.checks import check_boxes, check_rule, check_same_length
+from course_lib.checks import check_boxes, check_labels, check_rule, check_same_length
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 
@@ -33,15 +33,17 @@ def claim_objects(
 
     Source: Everingham et al. 2010, section 4.2; for COCO the authors' evaluation code, `cocoeval.py`.
     """
-    free, claims = set(range(overlap.shape[1])), []
-    for row in overlap.tolist():
+    free, claims = set(range(overlap.shape[1])), [-1] * len(overlap)
+    near = (overlap >= threshold).any(dim=1).nonzero()[:, 0].tolist()  # most detections are near no object
+    for d, row in zip(near, overlap[near].tolist(), strict=True):
         within = [(counted[i], value, i) for i, value in enumerate(row) if value >= threshold]
         if rule == "coco":
             claim = max((pair for pair in within if pair[2] in free), default=None)
         else:
-            claim = max(within, key=lambda pair: pair[1], default=None)
-            claim = claim if claim and claim[2] in free else None
-        claims.append(claim[2] if claim else -1)
+            claim = max(within, key=lambda pair: pair[1])
+            claim = claim if claim[2] in free else None
+        if claim:
+            claims[d] = claim[2]
         if claim and once[claim[2]]:
             free.discard(claim[2])
     return claims
@@ -95,9 +97,10 @@ def areas(scores: Tensor, labels: Tensor, hits: Tensor, kept: Tensor, objects: T
     """
     table = torch.full((len(hits), len(objects)), torch.nan, dtype=torch.float64)
     for c in objects.nonzero()[:, 0].tolist():
+        mine = (labels == c + 1).nonzero()[:, 0]
         for t in range(len(hits)):
-            mine = (labels == c + 1) & kept[t]
-            table[t, c] = area_under(*precision_recall(scores[mine], hits[t, mine], int(objects[c])), rule)
+            these = mine[kept[t, mine]]
+            table[t, c] = area_under(*precision_recall(scores[these], hits[t, these], int(objects[c])), rule)
     return table
 
 
@@ -120,22 +123,22 @@ def average_precision(
         thresholds: the smallest IoU at which a detection finds an object.
 
     Raises:
-        ValueError: an unknown rule, or not one detection dict for each target.
+        ValueError: an unknown rule, not one detection dict for each target, or a label that is not from 1 to n.
     """
     check_rule(rule)
     check_same_length(detections=detections, targets=targets)
     hits, kept, objects = [], [], torch.zeros(classes, dtype=torch.int64)
     for found, target in zip(detections, targets, strict=True):
         check_boxes(found["boxes"], "detections")
+        check_labels(found["labels"], classes, "detections")
+        check_labels(target["labels"], classes, "targets")
         order = found["scores"].sort(descending=True, stable=True).indices
         overlap = iou(found["boxes"].double(), target["boxes"].double())[order]
         overlap[found["labels"][order][:, None] != target["labels"]] = -1
         counted = ~target.get("difficult", torch.zeros(len(target["labels"]), dtype=torch.bool)).bool()
-        useful = (overlap >= min(thresholds)).any(dim=1).nonzero()[:, 0]
-        claims = torch.full((len(thresholds), len(order)), -1)
-        for t, threshold in enumerate(thresholds):
-            claimed = claim_objects(overlap[useful], threshold, counted.tolist(), counted.tolist(), rule)
-            claims[t, order[useful]] = torch.tensor(claimed, dtype=torch.int64)
+        once, claims = counted.tolist(), torch.empty(len(thresholds), len(order), dtype=torch.int64)
+        given = [claim_objects(overlap, threshold, once, once, rule) for threshold in thresholds]
+        claims[:, order] = torch.tensor(given, dtype=torch.int64)
         counts = torch.cat([counted, counted.new_ones(1)])[claims]  # of the claimed object; a miss counts as well
         hits.append((claims >= 0) & counts)
         kept.append(counts)

@@ -77,6 +77,18 @@ def check_same_shape(**tensors: Tensor) -> None:
             raise ValueError(f"{name} {list(tensors[name].shape)}, but {first} is {list(tensors[first].shape)}.")
 
 
+def check_labels(labels: Tensor, classes: int, name: str = "labels") -> None:
+    """Raise unless all labels [N] lie from 1 to `classes`.
+
+    Raises:
+        ValueError: names the range that is there.
+    """
+    if len(labels):
+        low, high = (int(value) for value in labels.aminmax())
+        if low < 1 or high > classes:
+            raise ValueError(f"{name}: labels from {low} to {high}, but there are {classes} classes, counted from 1.")
+
+
 def check_head(head: str) -> None:
     """Raise unless `head` names a way to say background.
 
