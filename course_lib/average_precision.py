@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from course_lib.boxes import iou
-from course_lib.checks import check_boxes, check_labels, check_rule, check_same_length
+from course_lib.checks import check_detections, check_rule
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 
@@ -126,12 +126,9 @@ def average_precision(
         ValueError: an unknown rule, not one detection dict for each target, or a label that is not from 1 to n.
     """
     check_rule(rule)
-    check_same_length(detections=detections, targets=targets)
+    check_detections(detections, targets, classes)
     hits, kept, objects = [], [], torch.zeros(classes, dtype=torch.int64)
     for found, target in zip(detections, targets, strict=True):
-        check_boxes(found["boxes"], "detections")
-        check_labels(found["labels"], classes, "detections")
-        check_labels(target["labels"], classes, "targets")
         order = found["scores"].sort(descending=True, stable=True).indices
         overlap = iou(found["boxes"].double(), target["boxes"].double())[order]
         overlap[found["labels"][order][:, None] != target["labels"]] = -1

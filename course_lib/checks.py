@@ -89,6 +89,19 @@ def check_labels(labels: Tensor, classes: int, name: str = "labels") -> None:
             raise ValueError(f"{name}: labels from {low} to {high}, but there are {classes} classes, counted from 1.")
 
 
+def check_detections(detections: Sequence[dict], targets: Sequence[dict], classes: int) -> None:
+    """Raise unless there is one detection dict for each target, with boxes [N, 4] and labels from 1 to `classes` in both.
+
+    Raises:
+        ValueError: names what differs, or the labels that are there.
+    """
+    check_same_length(detections=detections, targets=targets)
+    for found, target in zip(detections, targets, strict=True):
+        check_boxes(found["boxes"], "detections")
+        check_labels(found["labels"], classes, "detections")
+        check_labels(target["labels"], classes, "targets")
+
+
 def check_head(head: str) -> None:
     """Raise unless `head` names a way to say background.
 
