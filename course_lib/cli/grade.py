@@ -189,7 +189,7 @@ class Submission:
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=6 * self.seconds + 180)
+                reply = child.ask(task, wait=30 * self.seconds + 600)
                 if reply is None and exercise.number not in self.retried:
                     self.retried.add(exercise.number)
                     return count
@@ -214,6 +214,8 @@ class Submission:
             kind = describe(reply["value"])
             state = NOT_STARTED if reply["value"]["kind"] == "NoneType" else NOT_YET
             return Result(number, state, "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}")
+        if exercise.kind == "predict" and reply.get("stopped"):
+            return Result(number, NOT_YET, "its cell was still running when it was stopped")
         plan = self.plans[number]
         seen, stopped = reply["seen"], str(reply["stopped"])
         if not stopped and len(seen) != len(plan.probes):

@@ -187,14 +187,16 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
     """Wait for the worker; return "" or why it was stopped. A thread that refuses to stop is left behind.
 
     The limit is on processor time, so that a busy machine does not fail a right answer; by the clock it is `wall`, at
-    least three times as long.
+    least three times as long, and where the system tells, time spent queueing for a processor is not counted.
     """
     cpu, start, reason = _cpu_time() + seconds, _memory_used(), ""
-    end = _clock() + wall
+    end, before, queued, pause = _clock() + wall, _queued(worker), 0.0, 0.01
     try:
         while worker.is_alive() and not reason:
-            worker.join(0.02)
-            if _cpu_time() > cpu or _clock() > end:
+            worker.join(pause)
+            pause = min(1.2 * pause, 0.1)
+            queued = max(queued, _queued(worker) - before)    # a thread that has ended tells nothing any more
+            if worker.is_alive() and (_cpu_time() > cpu or _clock() > end + min(queued, 10 * wall)):
                 reason = "time"
             elif _memory_used() - start > 0.8 * MEMORY:
                 reason = "memory"
@@ -203,6 +205,19 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
     if reason:
         _stop(worker, 5)
     return reason
+
+
+def _queued(worker: threading.Thread) -> float:
+    """Seconds that worker and main thread were ready to run while others had the processor; 0 if nothing tells.
+
+    The main thread counts as well: the worker may have waited for a lock that it held.
+    """
+    total = 0.0
+    for thread in (worker, threading.main_thread()):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/self/task/{thread.native_id}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[1]) / 1e9
+    return total
 
 
 def _stop(worker: threading.Thread, seconds: float, last: bool = False) -> None:
