@@ -1,0 +1,288 @@
+"""Checkers of lesson 5: suppression by hand, soft suppression, a score that knows its box, a scorer, a gate."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
+
+HITS = '''
+def find_hits(boxes, scores, objects):
+    """Whether each of the answers (boxes [D, 4], scores [D]) is a hit, [D] bool, for objects [N, 4]."""
+    table = iou(boxes, objects)
+    overlap, _ = table.max(dim=1)
+    return overlap >= 0.5
+'''
+
+predict(
+    "5.1",
+    "left_over",
+    right=[1, 3],
+    misconceptions=[
+        ([1], "3 does not overlap 1 enough; who could have crossed it out, and was that one still there?"),
+        ([1, 0], "0 is a neighbour of 1, and neighbours overlap by 7 of 13"),
+        ([1, 2], "2 is a neighbour of 1, and neighbours overlap by 7 of 13"),
+        ([3, 1], "the best score comes first"),
+        ([0, 2], "the walk goes down the scores, not down the list"),
+        ([1, 3, 2, 0], "nobody was crossed out: compute the IoU of two neighbours"),
+        ([0, 1, 2, 3], "nobody was crossed out: compute the IoU of two neighbours"),
+        ([1, 3, 0], "0 is a neighbour of 1, and neighbours overlap by 7 of 13"),
+        ([3], "the walk begins with the best score"),
+        ([2, 0], "those are the ones that are crossed out"),
+    ],
+    otherwise="sort by score; who still stands crosses out whom it overlaps by more than half; who is gone crosses out nobody",
+    minutes=4,
+    difficulty=1,
+)
+
+
+def _ratio(a: list[float], b: list[float]) -> float:
+    """IoU of two boxes, with plain numbers."""
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    down = min(a[3], b[3]) - max(a[1], b[1])
+    shared = across * down if across > 0 and down > 0 else 0.0
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+@write("5.2", "soft_suppression", minutes=25, difficulty=3, tolerance=1e-3)
+def soft_suppression(draw: Draw) -> Iterator[Case]:
+    """Oracle: a list of those that wait, with plain numbers."""
+
+    def oracle(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, least: float) -> tuple:
+        waiting = [[s, i] for i, s in enumerate(scores.tolist())]
+        places, kinds, kept = boxes.tolist(), labels.tolist(), []
+        while waiting:
+            top = max(waiting, key=lambda pair: (pair[0], -pair[1]))
+            if not top[0] > least:
+                break
+            waiting.remove(top)
+            kept.append(top)
+            for pair in waiting:
+                ratio = _ratio(places[top[1]], places[pair[1]])
+                if kinds[pair[1]] == kinds[top[1]] and ratio > threshold:
+                    pair[0] *= 1 - ratio
+        indices = torch.tensor([i for _, i in kept], dtype=torch.int64, device=boxes.device)
+        return indices, scores.new_tensor([s for s, _ in kept])
+
+    def given(*rows: tuple, threshold: float = 0.4, least: float = 0.1) -> tuple:
+        table = torch.tensor([row[:4] for row in rows], dtype=torch.float32)
+        scores = torch.tensor([row[4] for row in rows], dtype=torch.float32)
+        return table, scores, torch.tensor([row[5] for row in rows]), threshold, least
+
+    yield case("a lone box should keep its score", oracle, *given((2, 1, 7, 4, 0.8, 1)))
+    yield case("a box whose score is not above `least` should go", oracle, *given((2, 1, 7, 4, 0.25, 3), least=0.25))
+    yield case(
+        "nothing should give two empty tensors",
+        oracle,
+        torch.zeros(0, 4),
+        torch.zeros(0),
+        torch.zeros(0, dtype=torch.int64),
+        0.4,
+        0.1,
+    )
+    yield case(
+        "a box that overlaps a better one should stay with a lower score",
+        oracle,
+        *given((2, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1)),
+    )
+    yield case(
+        "boxes of different classes should leave each other alone",
+        oracle,
+        *given((2, 1, 7, 4, 0.8, 2), (3, 1, 8, 4, 0.9, 1)),
+    )
+    yield case(
+        "an IoU that is exactly the threshold should cost nothing",
+        oracle,
+        *given((0, 0, 4, 2, 0.75, 1), (0, 0, 2, 2, 0.5, 1), threshold=0.5),
+    )
+    yield case(
+        "after a score was lowered another box may be the best",
+        oracle,
+        *given((2, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1), (20, 1, 25, 4, 0.5, 1)),
+    )
+    yield case(
+        "a box may be lowered more than once, and drop out",
+        oracle,
+        *given((0, 0, 10, 3, 0.9, 1), (1, 0, 11, 3, 0.8, 1), (2, 0, 12, 3, 0.7, 1), (3, 0, 13, 3, 0.6, 1), least=0.05),
+    )
+    yield case(
+        "of equal scores the earlier box should go first",
+        oracle,
+        *given((9, 1, 12, 5, 0.5, 2), (1, 1, 5, 4, 0.5, 1), (1, 1, 5, 3, 0.5, 1)),
+    )
+    yield case(
+        "identical boxes should leave one",
+        oracle,
+        *given((1, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)),
+    )
+    for n in (3, 5, 9, 14):
+        scores = (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
+        labels = draw.integers(n, low=1, high=4)
+        yield case(
+            "every box should be lowered by each better box of its class that it overlaps",
+            oracle,
+            draw.boxes(n, 22, 14),
+            scores,
+            labels,
+            0.3,
+            0.02,
+        )
+
+
+@write("5.3", "quality_loss", minutes=15, difficulty=2, gradient=(0,))
+def quality_loss(draw: Draw) -> Iterator[Case]:
+    """Oracle: question by question, with plain numbers."""
+
+    def cost(logit: float, wanted: float) -> float:
+        no = logit if logit > 30 else math.log1p(math.exp(logit))
+        yes = -logit if logit < -30 else math.log1p(math.exp(-logit))
+        return wanted * yes + (1 - wanted) * no
+
+    def oracle(logits: Tensor, classes: Tensor, quality: Tensor) -> Tensor:
+        out = []
+        for row, label, q in zip(logits.tolist(), classes.tolist(), quality.tolist(), strict=True):
+            costs = [cost(z, q if c + 1 == label else 0.0) for c, z in enumerate(row)]
+            out.append(sum(costs) if label >= 0 else 0.0)
+        return logits.new_tensor(out)
+
+    def logit(*p: float) -> Tensor:
+        return torch.tensor([[math.log(v / (1 - v)) for v in p]])
+
+    def one(number: float) -> Tensor:
+        return torch.tensor([number])
+
+    yield case("the true class wants the quality, the others 0", oracle, logit(0.8, 0.1), torch.tensor([1]), one(0.5))
+    yield case("quality 1 is a plain yes", oracle, logit(0.3), torch.tensor([1]), one(1.0))
+    yield case(
+        "background should cost something, whatever stands in quality",
+        oracle,
+        logit(0.8, 0.1),
+        torch.tensor([0]),
+        one(0.7),
+    )
+    yield case("a box that is not asked should cost 0", oracle, logit(0.8, 0.1), torch.tensor([-1]), one(0.7))
+    yield case(
+        "label c has column c - 1, also for the last class", oracle, logit(0.2, 0.6, 0.9), torch.tensor([3]), one(0.4)
+    )
+    yield case("large logits should stay finite", oracle, torch.tensor([[200.0, -150.0]]), torch.tensor([2]), one(0.25))
+    yield case(
+        "large wrong logits should stay finite", oracle, torch.tensor([[-200.0, 90.0]]), torch.tensor([1]), one(0.75)
+    )
+    yield case("no boxes should give [0]", oracle, torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+    yield case(
+        "an over-sure answer should cost more than one that equals the quality",
+        oracle,
+        logit(0.99),
+        torch.tensor([1]),
+        one(0.6),
+    )
+    for m, n in ((2, 3), (4, 2), (7, 5)):
+        classes = draw.integers(m, low=-1, high=n + 1)
+        yield case("every box should pay for itself", oracle, draw.normal(m, n, scale=2), classes, draw.uniform(m))
+
+
+@fix("5.4", "find_hits", stub=HITS, minutes=12, difficulty=2)
+def find_hits(draw: Draw) -> Iterator[Case]:
+    """Oracle: answer by answer, with plain numbers."""
+
+    def oracle(boxes: Tensor, scores: Tensor, objects: Tensor) -> Tensor:
+        answers, points, things = boxes.tolist(), scores.tolist(), objects.tolist()
+        free, out = list(range(len(things))), [False] * len(answers)
+        for i in sorted(range(len(answers)), key=lambda i: (-points[i], i)):
+            best = max(free, key=lambda j: _ratio(answers[i], things[j]), default=None)
+            if best is not None and _ratio(answers[i], things[best]) >= 0.5:
+                out[i] = True
+                free.remove(best)
+        return torch.tensor(out, dtype=torch.bool, device=boxes.device)
+
+    def near(things: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        chosen = things[draw.integers(n, high=len(things))]
+        moved = chosen + draw.integers(n, 4, low=-1, high=2)
+        return moved, (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
+
+    one = torch.tensor([[1.0, 1, 5, 4]])
+    yield case("a box on an object should be a hit", oracle, one, torch.tensor([0.9]), one)
+    yield case(
+        "an IoU of exactly one half should be enough",
+        oracle,
+        torch.tensor([[0.0, 0, 2, 2]]),
+        torch.tensor([0.9]),
+        torch.tensor([[0.0, 0, 4, 2]]),
+    )
+    yield case("without objects nothing should be a hit", oracle, one, torch.tensor([0.9]), torch.zeros(0, 4))
+    yield case("no answers should give [0]", oracle, torch.zeros(0, 4), torch.zeros(0), one)
+    yield case("an object should be claimed once", oracle, torch.cat([one, one]), torch.tensor([0.9, 0.6]), one)
+    yield case(
+        "the better score should go first",
+        oracle,
+        torch.tensor([[1.0, 1, 4, 4], [1, 1, 5, 4]]),
+        torch.tensor([0.6, 0.9]),
+        one,
+    )
+    yield case(
+        "of equal scores the first should claim the object",
+        oracle,
+        torch.tensor([[1.0, 1, 4, 4], [1, 1, 5, 4]]),
+        torch.tensor([0.5, 0.5]),
+        one,
+    )
+    side = torch.tensor([[0.0, 0, 10, 4], [2, 0, 12, 4]])
+    yield case(
+        "an answer should take the object that is left",
+        oracle,
+        torch.tensor([[0.0, 0, 10, 4], [1, 0, 10, 4]]),
+        torch.tensor([0.9, 0.8]),
+        side,
+    )
+    yield case(
+        "an answer should take the object that it overlaps most",
+        oracle,
+        torch.tensor([[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]]),
+        torch.tensor([0.9, 0.8, 0.7]),
+        side,
+    )
+    for d, n in ((3, 2), (6, 3), (12, 4)):
+        things = draw.boxes(n, 30, 20)
+        boxes, scores = near(things, d)
+        yield case("every answer should get its due", oracle, boxes, scores, things)
+
+
+@write("5.5", "best_gate", minutes=20, difficulty=2)
+def best_gate(draw: Draw) -> Iterator[Case]:
+    """Oracle: gate by gate, counting."""
+
+    def oracle(scores: Tensor, hits: Tensor, objects: int) -> tuple[float, float]:
+        points, right, best = scores.tolist(), hits.tolist(), (1.0, 0.0)
+        if points:
+            best = (max(points), -1.0)
+        for gate in sorted(set(points), reverse=True):
+            passing = [h for s, h in zip(points, right, strict=True) if s >= gate]
+            value = 2 * sum(passing) / (len(passing) + objects)
+            if value > best[1] + 1e-12:
+                best = (gate, value)
+        return best
+
+    def given(scores: list[float], hits: str, objects: int) -> tuple:
+        return torch.tensor(scores), torch.tensor([h == "+" for h in hits]), objects
+
+    yield case("one answer, one object, one hit", oracle, *given([0.75], "+", 1))
+    yield case("without answers (1.0, 0.0)", oracle, torch.zeros(0), torch.zeros(0, dtype=torch.bool), 3)
+    yield case("missed objects should cost as well", oracle, *given([0.5], "+", 4))
+    yield case("without a hit the highest score, with F1 0", oracle, *given([0.25, 0.75], "--", 2))
+    yield case("equal scores should pass together", oracle, *given([0.75, 0.75], "+-", 1))
+    yield case("of equally good gates the highest", oracle, *given([0.5, 0.75], "-+", 1))
+    yield case("a lower gate may be better", oracle, *given([0.25, 0.75, 0.5], "+++", 3))
+    yield case(
+        "two gates with the same F1 should give the higher one", oracle, *given([0.875, 0.75, 0.625, 0.5], "+--+", 2)
+    )
+    yield case(
+        "scores need not be sorted, and ties may be anywhere", oracle, *given([0.875, 0.5, 0.875, 0.25], "++--", 4)
+    )
+    for d, objects in ((5, 3), (9, 4), (20, 30)):
+        scores = draw.integers(d, low=1, high=8) / 8
+        yield case("the best gate of all should be found", oracle, scores, draw.uniform(d) < 0.6, objects)
+
+
+explain("5.6", minutes=10, difficulty=2)
