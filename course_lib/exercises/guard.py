@@ -91,22 +91,26 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         stack.enter_context(_no_display(result))
         stack.enter_context(_memory_limit())
         seen: list[dict] = []
-        arguments = (answer, probes, call, seen, result.effects, functions)
+        left = threading.Event()           # set when the answer is given up while it still runs
+        arguments = (answer, probes, call, seen, result.effects, functions, left)
         worker = _Worker(target=_work, args=arguments, daemon=True)
         worker.start()
         result.stopped = _wait(worker, seconds, max(3 * seconds, wall))
+        left.set()
     result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
     result.printed = out.text
     result.effects = list(result.effects) + put_back_functions(functions) + _put_back(before)
     return result
 
 
-def _work(answer: object, probes: list[Probe], call: object, seen: list, effects: list, functions: dict) -> None:
+def _work(answer: object, probes: list[Probe], call: object, seen: list, effects: list, functions: dict,
+          left: threading.Event) -> None:
     def guarded(*args: object) -> object:
         try:
             return call(answer, *args) if call else answer(*args)
         finally:                           # before anything else uses what the answer may have replaced
-            effects.extend(put_back_functions(functions))
+            if not left.is_set():          # later the world has moved on, and `functions` is out of date
+                effects.extend(put_back_functions(functions))
 
     with contextlib.suppress(Stop), warnings.catch_warnings():
         warnings.simplefilter("ignore")
