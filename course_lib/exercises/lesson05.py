@@ -38,6 +38,43 @@ predict(
 )
 
 
+# Cases of 5.2: what should hold, rows (x1, y1, x2, y2, score, label), threshold, least.
+SOFT = [
+    ("a lone box should keep its score", [(2.0, 1, 7, 4, 0.8, 1)], 0.4, 0.1),
+    ("a box whose score is not above `least` should go", [(2.0, 1, 7, 4, 0.25, 3)], 0.4, 0.25),
+    ("nothing should give two empty tensors", [], 0.4, 0.1),
+    ("a box that overlaps a better one should stay with a lower score",
+     [(2.0, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1)], 0.4, 0.1),
+    ("boxes of different classes should leave each other alone",
+     [(2.0, 1, 7, 4, 0.8, 2), (3, 1, 8, 4, 0.9, 1)], 0.4, 0.1),
+    ("an IoU that is exactly the threshold should cost nothing",
+     [(0.0, 0, 4, 2, 0.75, 1), (0, 0, 2, 2, 0.5, 1)], 0.5, 0.1),
+    ("after a score was lowered another box may be the best",
+     [(2.0, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1), (20, 1, 25, 4, 0.5, 1)], 0.4, 0.1),
+    ("a box may be lowered more than once, and drop out",
+     [(0.0, 0, 10, 3, 0.9, 1), (1, 0, 11, 3, 0.8, 1), (2, 0, 12, 3, 0.7, 1), (3, 0, 13, 3, 0.6, 1)], 0.4, 0.05),
+    ("of equal scores the earlier box should go first",
+     [(9.0, 1, 12, 5, 0.5, 2), (1, 1, 5, 4, 0.5, 1), (1, 1, 5, 3, 0.5, 1)], 0.4, 0.1),
+    ("identical boxes should leave one",
+     [(1.0, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)], 0.4, 0.1),
+]  # fmt: skip
+
+# Cases of 5.4: what should hold, answers, their scores, objects.
+THING, PAIR = [[1.0, 1, 5, 4]], [[0.0, 0, 10, 4], [2, 0, 12, 4]]
+CLAIMED = [
+    ("a box on an object should be a hit", THING, [0.9], THING),
+    ("an IoU of exactly one half should be enough", [[0.0, 0, 2, 2]], [0.9], [[0.0, 0, 4, 2]]),
+    ("without objects nothing should be a hit", THING, [0.9], []),
+    ("no answers should give [0]", [], [], THING),
+    ("an object should be claimed once", THING * 2, [0.9, 0.6], THING),
+    ("the better score should go first", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.6, 0.9], THING),
+    ("of equal scores the first should claim the object", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.5, 0.5], THING),
+    ("an answer should take the object that is left", [[0.0, 0, 10, 4], [1, 0, 10, 4]], [0.9, 0.8], PAIR),
+    ("an answer should take the object that it overlaps most",
+     [[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]], [0.9, 0.8, 0.7], PAIR),
+]  # fmt: skip
+
+
 def _ratio(a: list[float], b: list[float]) -> float:
     """IoU of two boxes, with plain numbers."""
     across = min(a[2], b[2]) - max(a[0], b[0])
@@ -66,57 +103,9 @@ def soft_suppression(draw: Draw) -> Iterator[Case]:
         indices = torch.tensor([i for _, i in kept], dtype=torch.int64, device=boxes.device)
         return indices, scores.new_tensor([s for s, _ in kept])
 
-    def given(*rows: tuple, threshold: float = 0.4, least: float = 0.1) -> tuple:
-        table = torch.tensor([row[:4] for row in rows], dtype=torch.float32)
-        scores = torch.tensor([row[4] for row in rows], dtype=torch.float32)
-        return table, scores, torch.tensor([row[5] for row in rows]), threshold, least
-
-    yield case("a lone box should keep its score", oracle, *given((2, 1, 7, 4, 0.8, 1)))
-    yield case("a box whose score is not above `least` should go", oracle, *given((2, 1, 7, 4, 0.25, 3), least=0.25))
-    yield case(
-        "nothing should give two empty tensors",
-        oracle,
-        torch.zeros(0, 4),
-        torch.zeros(0),
-        torch.zeros(0, dtype=torch.int64),
-        0.4,
-        0.1,
-    )
-    yield case(
-        "a box that overlaps a better one should stay with a lower score",
-        oracle,
-        *given((2, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1)),
-    )
-    yield case(
-        "boxes of different classes should leave each other alone",
-        oracle,
-        *given((2, 1, 7, 4, 0.8, 2), (3, 1, 8, 4, 0.9, 1)),
-    )
-    yield case(
-        "an IoU that is exactly the threshold should cost nothing",
-        oracle,
-        *given((0, 0, 4, 2, 0.75, 1), (0, 0, 2, 2, 0.5, 1), threshold=0.5),
-    )
-    yield case(
-        "after a score was lowered another box may be the best",
-        oracle,
-        *given((2, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1), (20, 1, 25, 4, 0.5, 1)),
-    )
-    yield case(
-        "a box may be lowered more than once, and drop out",
-        oracle,
-        *given((0, 0, 10, 3, 0.9, 1), (1, 0, 11, 3, 0.8, 1), (2, 0, 12, 3, 0.7, 1), (3, 0, 13, 3, 0.6, 1), least=0.05),
-    )
-    yield case(
-        "of equal scores the earlier box should go first",
-        oracle,
-        *given((9, 1, 12, 5, 0.5, 2), (1, 1, 5, 4, 0.5, 1), (1, 1, 5, 3, 0.5, 1)),
-    )
-    yield case(
-        "identical boxes should leave one",
-        oracle,
-        *given((1, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)),
-    )
+    for says, rows, threshold, least in SOFT:
+        table = torch.tensor(rows).reshape(-1, 6)
+        yield case(says, oracle, table[:, :4], table[:, 4], table[:, 5].long(), threshold, least)
     for n in (3, 5, 9, 14):
         scores = (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
         labels = draw.integers(n, low=1, high=4)
@@ -202,47 +191,9 @@ def find_hits(draw: Draw) -> Iterator[Case]:
         moved = chosen + draw.integers(n, 4, low=-1, high=2)
         return moved, (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
 
-    one = torch.tensor([[1.0, 1, 5, 4]])
-    yield case("a box on an object should be a hit", oracle, one, torch.tensor([0.9]), one)
-    yield case(
-        "an IoU of exactly one half should be enough",
-        oracle,
-        torch.tensor([[0.0, 0, 2, 2]]),
-        torch.tensor([0.9]),
-        torch.tensor([[0.0, 0, 4, 2]]),
-    )
-    yield case("without objects nothing should be a hit", oracle, one, torch.tensor([0.9]), torch.zeros(0, 4))
-    yield case("no answers should give [0]", oracle, torch.zeros(0, 4), torch.zeros(0), one)
-    yield case("an object should be claimed once", oracle, torch.cat([one, one]), torch.tensor([0.9, 0.6]), one)
-    yield case(
-        "the better score should go first",
-        oracle,
-        torch.tensor([[1.0, 1, 4, 4], [1, 1, 5, 4]]),
-        torch.tensor([0.6, 0.9]),
-        one,
-    )
-    yield case(
-        "of equal scores the first should claim the object",
-        oracle,
-        torch.tensor([[1.0, 1, 4, 4], [1, 1, 5, 4]]),
-        torch.tensor([0.5, 0.5]),
-        one,
-    )
-    side = torch.tensor([[0.0, 0, 10, 4], [2, 0, 12, 4]])
-    yield case(
-        "an answer should take the object that is left",
-        oracle,
-        torch.tensor([[0.0, 0, 10, 4], [1, 0, 10, 4]]),
-        torch.tensor([0.9, 0.8]),
-        side,
-    )
-    yield case(
-        "an answer should take the object that it overlaps most",
-        oracle,
-        torch.tensor([[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]]),
-        torch.tensor([0.9, 0.8, 0.7]),
-        side,
-    )
+    for says, answers, scores, objects in CLAIMED:
+        boxes, things = (torch.tensor(rows).reshape(-1, 4) for rows in (answers, objects))
+        yield case(says, oracle, boxes, torch.tensor(scores), things)
     for d, n in ((3, 2), (6, 3), (12, 4)):
         things = draw.boxes(n, 30, 20)
         boxes, scores = near(things, d)
