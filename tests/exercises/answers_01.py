@@ -253,6 +253,15 @@ def balanced_l1_smooth(predicted, true):
     return torch.nn.functional.smooth_l1_loss(predicted, true, reduction="sum") / max(len(true), 1)
 
 
+@wrong("1.2", "cut at 6,000 pixels", says="should not saturate")
+def balanced_l1_cut(predicted, true):
+    x = (predicted - true).abs().clamp(max=6000)
+    b = math.exp(3) - 1
+    near = 0.5 / b * (b * x + 1) * (b * x + 1).log() - 0.5 * x
+    far = 1.5 * (x - 1) + 0.5 / b * (b + 1) * math.log(b + 1) - 0.5
+    return torch.where(x < 1, near, far).sum() / max(len(true), 1)
+
+
 @wrong("1.2", "zero", says="below 1 pixel")
 def balanced_l1_zero(predicted, true):
     return (predicted * 0).sum()
@@ -418,6 +427,11 @@ def twin_flip(features):
 @wrong("1.3", "rolled along the columns only", says="should have moved")
 def twin_roll_columns(features):
     return features.roll(1, dims=2)
+
+
+@wrong("1.3", "rolled by eleven places", says="should have moved")
+def twin_roll_eleven(features):
+    return features.flatten(1).roll(11, dims=1).reshape(features.shape)
 
 
 @wrong("1.3", "zeros", says="each channel's mean")
