@@ -42,7 +42,7 @@ bench: $(READY)  ## time ours against torchvision's
 	$(RUN) course_lib.cli.bench
 
 weights: $(READY)   ## train the small checkpoints in data/weights again
-	$(RUN) course_lib.weights
+	$(RUN) course_lib.experiments.pretrain
 
 results: $(READY)   ## repeat the recorded experiments (hours; NAME=lesson1 for one, ARGS=--resume to go on)
 	$(RUN) course_lib.experiments $(or $(NAME),all) $(ARGS)

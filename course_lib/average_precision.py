@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.boxes import iou
 from course_lib.checks import check_detections, check_rule
@@ -97,9 +97,9 @@ def areas(scores: Tensor, labels: Tensor, hits: Tensor, kept: Tensor, objects: T
     """
     table = torch.full((len(hits), len(objects)), torch.nan, dtype=torch.float64)
     for c in objects.nonzero()[:, 0].tolist():
-        mine = (labels == c + 1).nonzero()[:, 0]
+        of_class = (labels == c + 1).nonzero()[:, 0]
         for t in range(len(hits)):
-            these = mine[kept[t, mine]]
+            these = of_class[kept[t, of_class]]
             table[t, c] = area_under(*precision_recall(scores[these], hits[t, these], int(objects[c])), rule)
     return table
 
@@ -107,7 +107,7 @@ def areas(scores: Tensor, labels: Tensor, hits: Tensor, kept: Tensor, objects: T
 def average_precision(
     detections: Sequence[dict],
     targets: Sequence[dict],
-    classes: int,
+    num_classes: int,
     rule: str = "coco",
     thresholds: Sequence[float] = (0.5,),
 ) -> Tensor:
@@ -116,9 +116,10 @@ def average_precision(
     `average_precision(...).nanmean()` is AP50; with `thresholds=COCO_THRESHOLDS` it is AP (.50 : .95).
 
     Args:
-        detections: one dict(boxes, labels, scores) a picture; every detection counts, however low its score.
+        detections: one dict(boxes, labels, scores) a picture, on the CPU as `detect_all` returns them; every detection
+            counts, however low its score. Without any picture every class is NaN.
         targets: one dict(boxes, labels) a picture; objects that are `difficult` neither count nor punish.
-        classes: n; labels run from 1 to n.
+        num_classes: n; labels run from 1 to n.
         rule: "coco", "voc" or "voc11".
         thresholds: the smallest IoU at which a detection finds an object.
 
@@ -126,19 +127,37 @@ def average_precision(
         ValueError: an unknown rule, not one detection dict for each target, or a label that is not from 1 to n.
     """
     check_rule(rule)
-    check_detections(detections, targets, classes)
-    hits, kept, objects = [], [], torch.zeros(classes, dtype=torch.int64)
+    check_detections(detections, targets, num_classes)
+    hits, kept, objects = [], [], torch.zeros(num_classes, dtype=torch.int64)
     for found, target in zip(detections, targets, strict=True):
         order = found["scores"].sort(descending=True, stable=True).indices
         overlap = iou(found["boxes"].double(), target["boxes"].double())[order]
         overlap[found["labels"][order][:, None] != target["labels"]] = -1
-        counted = ~target.get("difficult", torch.zeros(len(target["labels"]), dtype=torch.bool)).bool()
+        counted = ~target.get("difficult", torch.zeros(len(target["labels"]))).bool()
         once, claims = counted.tolist(), torch.empty(len(thresholds), len(order), dtype=torch.int64)
         given = [claim_objects(overlap, threshold, once, once, rule) for threshold in thresholds]
         claims[:, order] = torch.tensor(given, dtype=torch.int64)
         counts = torch.cat([counted, counted.new_ones(1)])[claims]  # of the claimed object; a miss counts as well
         hits.append((claims >= 0) & counts)
         kept.append(counts)
-        objects += torch.bincount(target["labels"][counted] - 1, minlength=classes)
+        objects += torch.bincount(target["labels"][counted] - 1, minlength=num_classes)
+    if not hits:
+        return torch.full((len(thresholds), num_classes), torch.nan, dtype=torch.float64)
     scores, labels = (torch.cat([found[key] for found in detections]) for key in ("scores", "labels"))
     return areas(scores, labels, torch.cat(hits, dim=1), torch.cat(kept, dim=1), objects, rule)
+
+
+def detect_all(model: nn.Module, pictures: Sequence[tuple[Tensor, dict]], batch_size: int = 50) -> list[dict]:
+    """Detections of every picture, on the CPU, in evaluation mode: one dict(boxes, labels, scores) a picture.
+
+    Args:
+        model: a detector; it stays in evaluation mode.
+        pictures: anything with a length whose items are (image [3, H, W], target).
+        batch_size: pictures the detector sees at once.
+    """
+    model.eval()
+    found = []
+    for start in range(0, len(pictures), batch_size):
+        batch = model.detect([pictures[i][0] for i in range(start, min(start + batch_size, len(pictures)))])
+        found += [{key: value.cpu() for key, value in one.items()} for one in batch]
+    return found

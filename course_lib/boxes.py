@@ -3,10 +3,14 @@
 A box is xyxy in pixels: left, top, right, bottom edge, float32. Any other format is in the name.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from course_lib.checks import check_boxes, check_same_length
+
+LARGEST_LOG_SCALE = math.log(1000 / 16)  # a box grows at most 62.5 times, as in torchvision and detectron2
 
 
 def xyxy_to_xywh(boxes: Tensor) -> Tensor:
@@ -55,8 +59,17 @@ def encode(boxes: Tensor, default_boxes: Tensor, variances: tuple[float, ...] = 
     return torch.stack([x, y, width, height], dim=-1)
 
 
+def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Cut boxes [..., 4] (xyxy pixels) at the edges of a picture of (H, W): what lies outside is moved to the edge."""
+    check_boxes(boxes)
+    height, width = image_size
+    return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+
+
 def decode(offsets: Tensor, default_boxes: Tensor, variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2)) -> Tensor:
     """The boxes [N, 4] (xyxy pixels) that offsets [N, 4] make of default boxes [N, 4]; the inverse of `encode`.
+
+    No box grows more than 62.5 times: a wild offset of an untrained network would overflow the exponential.
 
     Args:
         offsets: as `encode` gives them; [..., N, 4] works too.
@@ -71,8 +84,8 @@ def decode(offsets: Tensor, default_boxes: Tensor, variances: tuple[float, ...] 
     w, h = x2 - x1, y2 - y1
     cx = (x1 + x2) / 2 + offsets[..., 0] * variances[0] * w
     cy = (y1 + y2) / 2 + offsets[..., 1] * variances[1] * h
-    half_w = (offsets[..., 2] * variances[2]).exp() * w / 2
-    half_h = (offsets[..., 3] * variances[3]).exp() * h / 2
+    half_w = (offsets[..., 2] * variances[2]).clamp(max=LARGEST_LOG_SCALE).exp() * w / 2
+    half_h = (offsets[..., 3] * variances[3]).clamp(max=LARGEST_LOG_SCALE).exp() * h / 2
     return torch.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], dim=-1)
 
 
@@ -80,10 +93,12 @@ def iou(boxes: Tensor, other: Tensor) -> Tensor:
     """Intersection over union (Jaccard index) of every box with every other box: [N, 4] and [M, 4] → [N, M].
 
     Both in xyxy, in the same units. 1 for a box with itself, 0 for boxes that only touch, and 0 (not NaN) for two boxes
-    without area. Source: Everingham et al. 2010, "The Pascal Visual Object Classes challenge", section 4.2.
+    without area. Half precision is computed in float32: the area of a box of 300 × 300 pixels would overflow it.
+    Source: Everingham et al. 2010, "The Pascal Visual Object Classes challenge", section 4.2.
     """
     check_boxes(boxes)
     check_boxes(other, "other")
+    boxes, other = (b.float() if b.dtype in (torch.float16, torch.bfloat16) else b for b in (boxes, other))
     x1, y1, x2, y2 = boxes.T.contiguous()[:, :, None]
     u1, v1, u2, v2 = other.T.contiguous()[:, None, :]
     width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
@@ -110,13 +125,13 @@ def survivors(clashes: Tensor) -> Tensor:
     return alive.to(clashes.device)
 
 
-def nms(boxes: Tensor, scores: Tensor, threshold: float = 0.5) -> Tensor:
-    """Non-maximum suppression: of boxes whose IoU is above `threshold`, only the best-scoring stays.
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
+    """Non-maximum suppression: of boxes whose IoU is above `iou_threshold`, only the best-scoring stays.
 
     Args:
         boxes: [N, 4], xyxy pixels; N may be 0.
         scores: [N]; of equal scores the earlier box goes first.
-        threshold: the largest IoU two survivors may have.
+        iou_threshold: the largest IoU two survivors may have.
 
     Returns:
         Indices of the survivors, [K] int64, best score first. The table of all pairs takes N² numbers: keep the few
@@ -125,18 +140,19 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float = 0.5) -> Tensor:
     check_boxes(boxes)
     check_same_length(boxes=boxes, scores=scores)
     order = scores.sort(descending=True, stable=True).indices
-    clashes = iou(boxes[order], boxes[order]).double() > threshold  # double: the threshold itself is not rounded
-    return order[survivors(clashes)]
+    overlap = iou(boxes[order], boxes[order]).cpu()
+    clashes = overlap.double() > iou_threshold  # double: the threshold itself is not rounded
+    return order[survivors(clashes).to(order.device)]
 
 
-def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float = 0.5) -> Tensor:
+def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float = 0.5) -> Tensor:
     """Non-maximum suppression in which boxes of different classes leave each other alone.
 
     Args:
         boxes: [N, 4], xyxy pixels; N may be 0.
         scores: [N].
         labels: [N] int64.
-        threshold: the largest IoU two survivors of one class may have.
+        iou_threshold: the largest IoU two survivors of one class may have.
 
     Returns:
         Indices of the survivors of all classes, [K] int64, best score first.
@@ -146,5 +162,38 @@ def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: floa
     check_same_length(boxes=boxes, scores=scores, labels=labels)
     order = scores.sort(descending=True, stable=True).indices
     boxes, labels = boxes[order], labels[order]
-    clashes = (iou(boxes, boxes).double() > threshold) & (labels[:, None] == labels)
-    return order[survivors(clashes)]
+    clashes = (iou(boxes, boxes).cpu().double() > iou_threshold) & (labels[:, None] == labels).cpu()
+    return order[survivors(clashes).to(order.device)]
+
+
+def pick_detections(
+    boxes: Tensor,
+    scores: Tensor,
+    score_threshold: float = 0.05,
+    iou_threshold: float = 0.45,
+    top_k: int = 200,
+    max_detections: int = 100,
+) -> dict[str, Tensor]:
+    """One picture's detections, best score first, from its decoded boxes [M, 4] and class scores [M, n].
+
+    Score threshold first, then the best `top_k` pairs of box and class, suppression within each class, and of the
+    survivors the best `max_detections`. A box in which no class passes `score_threshold` is background; one in which
+    two classes pass is a detection of both.
+
+    Args:
+        boxes: xyxy pixels, in no particular order.
+        scores: channel c is label c + 1; background has no channel.
+        score_threshold: scores up to this are background.
+        iou_threshold: the largest IoU two detections of one class may have.
+        top_k: pairs that reach suppression.
+        max_detections: detections that are returned.
+
+    Returns:
+        dict(boxes [K, 4], labels [K], scores [K]) on the device of `boxes`.
+        Source: Liu et al. 2016 (SSD), section 3.1; Lin et al. 2017 (RetinaNet), section 4.1, "Inference".
+    """
+    place, column = torch.where(scores > score_threshold)
+    score, order = scores[place, column].topk(min(top_k, len(place)))
+    box, label = boxes[place[order]], column[order] + 1
+    kept = nms_per_class(box, score, label, iou_threshold)[:max_detections]
+    return {"boxes": box[kept], "labels": label[kept], "scores": score[kept]}

@@ -1,4 +1,4 @@
-"""Input checks with errors that name the thing and the remedy, and the band check of trained cells."""
+"""Input checks with errors that name the thing and the remedy; it imports nothing of the course."""
 
 from collections.abc import Sequence
 
@@ -77,20 +77,20 @@ def check_same_shape(**tensors: Tensor) -> None:
             raise ValueError(f"{name} {list(tensors[name].shape)}, but {first} is {list(tensors[first].shape)}.")
 
 
-def check_labels(labels: Tensor, classes: int, name: str = "labels") -> None:
-    """Raise unless all labels [N] lie from 1 to `classes`.
+def check_labels(labels: Tensor, num_classes: int, name: str = "labels") -> None:
+    """Raise unless all labels [N] lie from 1 to `num_classes`.
 
     Raises:
         ValueError: names the range that is there.
     """
     if len(labels):
         low, high = (int(value) for value in labels.aminmax())
-        if low < 1 or high > classes:
-            raise ValueError(f"{name}: labels from {low} to {high}, but there are {classes} classes, counted from 1.")
+        if low < 1 or high > num_classes:
+            raise ValueError(f"{name}: labels from {low} to {high}, but there are {num_classes} classes, counted from 1.")
 
 
-def check_detections(detections: Sequence[dict], targets: Sequence[dict], classes: int) -> None:
-    """Raise unless there is one detection dict for each target, with boxes [N, 4] and labels from 1 to `classes` in both.
+def check_detections(detections: Sequence[dict], targets: Sequence[dict], num_classes: int) -> None:
+    """Raise unless there is one detection dict for each target, with boxes [N, 4] and labels from 1 to `num_classes` in both.
 
     Raises:
         ValueError: names what differs, or the labels that are there.
@@ -98,8 +98,8 @@ def check_detections(detections: Sequence[dict], targets: Sequence[dict], classe
     check_same_length(detections=detections, targets=targets)
     for found, target in zip(detections, targets, strict=True):
         check_boxes(found["boxes"], "detections")
-        check_labels(found["labels"], classes, "detections")
-        check_labels(target["labels"], classes, "targets")
+        check_labels(found["labels"], num_classes, "detections")
+        check_labels(target["labels"], num_classes, "targets")
 
 
 def check_head(head: str) -> None:
@@ -137,6 +137,16 @@ def check_thresholds(foreground: float, background: float) -> None:
             f"foreground {foreground}, background {background}: a box is background below `background` and an "
             "object from `foreground` on, so 0 ≤ background ≤ foreground ≤ 1."
         )
+
+
+def check_prior(prior: float) -> None:
+    """Raise unless `prior` is a probability that has a logit.
+
+    Raises:
+        ValueError: it is 0, 1 or beyond.
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"prior {prior}: a probability above 0 and below 1, such as 0.01; 0 and 1 have no logit.")
 
 
 def check_images(images: Sequence[Tensor]) -> None:
@@ -217,37 +227,3 @@ def check_prediction_map(prediction: Tensor, n: int) -> None:
             f"prediction: expected [B, k·{n}, rows, columns], got {list(prediction.shape)}; "
             f"the channels must be a multiple of the {n} numbers a box has."
         )
-
-
-def in_band(
-    result: str, metric: str, value: float, baseline: float | None = None, lower_is_better: bool = False
-) -> None:
-    """Hold a freshly trained number against the recorded band of `data/results/<result>.json`.
-
-    On scenes it prints the band and raises an AssertionError that shows the value when it lies outside. On a folder of
-    photographs there is no band: it prints the value beside the baseline.
-
-    Args:
-        result: name of the recorded result, such as "lesson1".
-        metric: key under "bands" in that file.
-        value: the reader's own number.
-        baseline: the same metric for the simple baseline, shown on photographs.
-        lower_is_better: for errors.
-    """
-    from course_lib.data import on_scenes
-    from course_lib.experiments import load_result
-
-    value = float(value)
-    if not on_scenes():
-        if baseline is None:
-            print(f"{metric}: {value:.3f} (no recorded band on this folder)")
-            return
-        better = value < baseline if lower_is_better else value > baseline
-        print(
-            f"{metric}: {value:.3f}, baseline {baseline:.3f}: {'better' if better else 'not better'} than the baseline"
-        )
-        return
-    band = load_result(result)["bands"][metric]
-    low, high = band["low"], band["high"]
-    assert low <= value <= high, f"{metric} {value:.3f} lies outside the recorded band {low:.2f} to {high:.2f}"
-    print(f"{metric} lies in the recorded band {low:.2f} to {high:.2f}")

@@ -4,13 +4,14 @@ Order everywhere: level, then row, then column, then shape. The article's "ancho
 box" is what SSD calls a default box and Faster R-CNN an anchor.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.boxes import cxcywh_to_xyxy
-from course_lib.checks import check_levels, check_prediction_map
+from course_lib.checks import check_levels, check_prediction_map, check_prior
 
 
 def grid_centres(rows: int, columns: int, image_size: tuple[int, int]) -> Tensor:
@@ -62,12 +63,43 @@ def default_boxes(image_size: tuple[int, int], grids: Sequence[tuple[int, int]],
     return torch.cat(levels)
 
 
+def level_shapes(
+    sides: Sequence[float], ratios: Sequence[float] = (0.5, 1.0, 2.0), sizes: int = 2
+) -> list[Tensor]:
+    """Box shapes of every level: each ratio at `sizes` sizes an octave, from the level's side up, [sizes · ratios, 2] a level.
+
+    With two sizes the second is √2 times the level's side, half-way (in octaves) to the double.
+
+    Args:
+        sides: of the square box of each level, in pixels.
+        ratios: width divided by height.
+        sizes: how many sizes from one side to its double; RetinaNet has three.
+
+    Source: after Lin et al. 2017 (RetinaNet), section 4, "Anchors".
+    """
+    return [torch.cat([box_shapes(side * 2 ** (i / sizes), ratios) for i in range(sizes)]) for side in sides]
+
+
 def predictor(channels: int, k: int, n: int) -> nn.Conv2d:
     """The convolution that says n numbers for each of k boxes a cell: [B, channels, R, C] → [B, k·n, R, C].
 
     Source: Liu et al. 2016 (SSD), section 2.1: a small 3 × 3 kernel at each location of the map.
     """
     return nn.Conv2d(channels, k * n, kernel_size=3, padding=1)
+
+
+def set_prior(predictors: Iterable[nn.Conv2d], prior: float) -> None:
+    """Let predictors of sigmoid scores say `prior` for every box and class at the start: their biases become its logit.
+
+    Args:
+        predictors: changed in place; their weights are near 0 at the start, so that the bias decides.
+        prior: a probability between 0 and 1.
+
+    Source: Lin et al. 2017, "Focal loss for dense object detection", sections 3.3 and 4.1.
+    """
+    check_prior(prior)
+    for layer in predictors:
+        nn.init.constant_(layer.bias, math.log(prior / (1 - prior)))
 
 
 def flatten_predictions(prediction: Tensor, n: int) -> Tensor:

@@ -1,6 +1,14 @@
-"""Losses over default boxes (lesson 5): classification over all of them, localization over the matched ones."""
+"""Losses over default boxes (lessons 5 and 6): classification over all of them, localization over the positive ones.
+
+Every classification loss has the signature (logits [B, M, C], classes [B, M]) → [B, M]: one loss per box. `classes` is
+0 for background and −1 for a box that is ignored; with softmax C = n + 1 and channel 0 is background, with sigmoids
+C = n and channel c is label c + 1.
+"""
+
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.checks import check_class_scores, check_same_shape
@@ -63,6 +71,76 @@ def hard_negatives(losses: Tensor, classes: Tensor, ratio: int = 3) -> Tensor:
     check_same_shape(losses=losses, classes=classes)
     background = classes == 0
     wanted = ratio * (classes > 0).sum(dim=1).clamp(min=1)
-    hardest_first = losses.detach().masked_fill(~background, -torch.inf).argsort(dim=1, descending=True)
+    hardest = losses.detach().masked_fill(~background, -torch.inf)
+    hardest_first = hardest.argsort(dim=1, descending=True, stable=True)  # of equal losses the earlier box
     rank = hardest_first.argsort(dim=1)
     return background & (rank < wanted[:, None])
+
+
+def mined_cross_entropy(
+    logits: Tensor, classes: Tensor, cross_entropy: Callable = softmax_cross_entropy, ratio: int = 3
+) -> Tensor:
+    """Cross-entropy of the positive boxes and of the hardest negatives, 0 for all others: [B, M, C], [B, M] → [B, M].
+
+    Args:
+        logits: as `cross_entropy` wants them.
+        classes: int64, 0 for background, −1 for a box that is ignored.
+        cross_entropy: `softmax_cross_entropy` or `sigmoid_cross_entropy`.
+        ratio: as for `hard_negatives`.
+
+    Source: Liu et al. 2016 (SSD), section 2.2, "Hard negative mining".
+    """
+    losses = cross_entropy(logits, classes)
+    chosen = (classes > 0) | hard_negatives(losses, classes, ratio)
+    return losses.masked_fill(~chosen, 0)
+
+
+def focal_loss(logits: Tensor, classes: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
+    """Sigmoid cross-entropy in which each answer is weighted by how wrong it is: [..., M, n], [..., M] → [..., M].
+
+    For an answer given with probability p to the truth: −α (1 − p)^γ log p, summed over the n classes. Computed from
+    logits, so that value and gradient stay finite for any logit and any γ ≥ 0; γ = 0 without α is `sigmoid_cross_entropy`.
+
+    Args:
+        logits: any real numbers; channel c is label c + 1.
+        classes: int64, 0 for background; a box with −1 gets loss 0 and no gradient.
+        gamma: how fast easy answers lose weight.
+        alpha: weight of the answers that should be yes; those that should be no get 1 − alpha. None: no weights.
+
+    Source: Lin et al. 2017, "Focal loss for dense object detection", equation 5.
+    """
+    check_class_scores(logits, classes, largest=logits.shape[-1])
+    yes = torch.arange(1, logits.shape[-1] + 1, device=logits.device) == classes[..., None]
+    wrong = torch.where(yes, -logits, logits)  # how strongly the wrong answer is given
+    log_right = F.logsigmoid(-wrong)  # log p
+    log_wrong = log_right + wrong  # log (1 − p)
+    losses = -(gamma * log_wrong).exp() * log_right
+    if alpha is not None:
+        losses = losses * torch.where(yes, alpha, 1 - alpha)
+    return losses.sum(dim=-1).masked_fill(classes < 0, 0)
+
+
+def detection_loss(
+    outputs: dict[str, Tensor],
+    classes: Tensor,
+    offsets: Tensor,
+    classification: Callable[[Tensor, Tensor], Tensor],
+    localization: Callable[[Tensor, Tensor], Tensor] = smooth_l1,
+) -> dict[str, Tensor]:
+    """The two named parts of a dense detector's loss, each divided by the number of positive boxes (at least 1).
+
+    Args:
+        outputs: logits [B, M, C] and offsets [B, M, 4], as the detector's `forward` gives them.
+        classes: [B, M] as `batch_targets` gives them: a label, 0 for background, −1 for ignored boxes.
+        offsets: [B, M, 4], read only where a box is positive.
+        classification: (logits [B, M, C], classes [B, M]) → [B, M].
+        localization: (offsets [P, 4], true offsets [P, 4]) → [P].
+
+    Source: Liu et al. 2016 (SSD), equation 1, both parts with weight 1; Lin et al. 2017, section 4.1, for the normaliser.
+    """
+    positive = classes > 0
+    count = positive.sum().clamp(min=1)
+    return {
+        "classification": classification(outputs["logits"], classes).sum() / count,
+        "localization": localization(outputs["offsets"][positive], offsets[positive]).sum() / count,
+    }

@@ -4,6 +4,8 @@ Source: Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2; the 
 R-CNN", section 3.1.2, and Lin et al. 2017, "Focal loss for dense object detection", section 4.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from course_lib.boxes import encode, iou, xyxy_to_cxcywh
 from course_lib.checks import check_boxes, check_objects, check_thresholds
 
 BACKGROUND = -1  # a box that overlaps no object enough
-BETWEEN = -2  # a box that is neither object nor background; the loss leaves it out
+IGNORED = -2  # a box that is neither object nor background; the loss leaves it out
 
 
 def one_box_each(closeness: Tensor, above: float = -torch.inf) -> Tensor:
@@ -55,7 +57,7 @@ def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, backgro
         background: a box whose largest IoU is below this is background; at most `foreground`.
 
     Returns:
-        [M] int64: the index of the object, BACKGROUND (−1) or BETWEEN (−2).
+        [M] int64: the index of the object, BACKGROUND (−1) or IGNORED (−2).
 
     Raises:
         ValueError: an object has no area (no box can learn it), or `background` is above `foreground`.
@@ -68,7 +70,7 @@ def match(boxes: Tensor, default_boxes: Tensor, foreground: float = 0.5, backgro
     if table.numel() == 0:
         return torch.full((len(default_boxes),), BACKGROUND, device=default_boxes.device)
     best, matches = table.max(dim=0)
-    matches[best < foreground] = BETWEEN
+    matches[best < foreground] = IGNORED
     matches[best < background] = BACKGROUND
     chosen = one_box_each(table, above=0)
     lost = chosen < 0
@@ -95,13 +97,19 @@ def recall_ceiling(boxes: Tensor, default_boxes: Tensor, threshold: float = 0.5)
     return (iou(boxes, default_boxes).amax(dim=1) >= threshold).float().mean()
 
 
-def match_targets(target: dict[str, Tensor], default_boxes: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
+def match_targets(
+    target: dict[str, Tensor],
+    default_boxes: Tensor,
+    matches: Tensor,
+    variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+) -> tuple[Tensor, Tensor]:
     """What every default box has to learn: a class and four offsets.
 
     Args:
         target: dict(boxes [N, 4] xyxy pixels, labels [N] from 1) of one picture.
         default_boxes: [M, 4], xyxy pixels.
         matches: [M] as `match` returns them for this target's boxes.
+        variances: as for `encode`.
 
     Returns:
         Classes [M] int64: the object's label, 0 for background, −1 for a box that the loss leaves out. Offsets [M, 4]
@@ -110,8 +118,37 @@ def match_targets(target: dict[str, Tensor], default_boxes: Tensor, matches: Ten
     """
     classes = matches.new_zeros(len(matches))
     offsets = default_boxes.new_zeros(len(matches), 4)
-    mine = matches >= 0
-    classes[mine] = target["labels"][matches[mine]]
-    classes[matches == BETWEEN] = -1
-    offsets[mine] = encode(target["boxes"][matches[mine]], default_boxes[mine])
+    positive = matches >= 0
+    classes[positive] = target["labels"][matches[positive]].to(classes)
+    classes[matches == IGNORED] = -1
+    offsets[positive] = encode(target["boxes"][matches[positive]], default_boxes[positive], variances)
     return classes, offsets
+
+
+def batch_targets(
+    targets: Sequence[dict[str, Tensor]],
+    default_boxes: Tensor,
+    foreground: float = 0.5,
+    background: float = 0.5,
+    variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+) -> tuple[Tensor, Tensor]:
+    """What every default box of every picture has to learn: classes [B, M] int64 and offsets [B, M, 4].
+
+    Args:
+        targets: one dict(boxes, labels) a picture. A box that answers for a `difficult` object (bool or 0/1) gets
+            class −1: the loss leaves it out, so it learns neither the object nor that there is none.
+        default_boxes: [M, 4], xyxy pixels.
+        foreground: as for `match`.
+        background: as for `match`.
+        variances: as for `encode`.
+
+    Source: Liu et al. 2016 (SSD), section 2.2; with two thresholds Lin et al. 2017 (RetinaNet), section 4, "Anchors".
+    """
+    rows = []
+    for target in targets:
+        if "difficult" in target:
+            target = target | {"labels": target["labels"].masked_fill(target["difficult"].bool(), -1)}
+        matches = match(target["boxes"], default_boxes, foreground, background)
+        rows.append(match_targets(target, default_boxes, matches, variances))
+    classes, offsets = zip(*rows, strict=True)
+    return torch.stack(classes), torch.stack(offsets)  # B tensors [M] → [B, M], B tensors [M, 4] → [B, M, 4]

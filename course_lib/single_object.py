@@ -21,7 +21,7 @@ def localization_loss(predicted: Tensor, true: Tensor) -> Tensor:
     return (predicted - true).abs().sum(dim=1).mean()
 
 
-def confidence_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Softmax, then cross-entropy: minus the logarithm of the true class's probability, averaged over the pictures.
 
     Args:
@@ -41,14 +41,14 @@ def flatten_head(features: int, outputs: int) -> nn.Sequential:
 
 
 class SingleObjectDetector(nn.Module):
-    """A base, a flattening head, 4 + n outputs: one box and one class for a picture.
+    """A base, a flattening head, 4 + n outputs: one box and one class for a picture of a fixed size.
 
     Args:
         base: [B, 3, H, W] → a map [B, C, h, w], or a list of maps of which the last is used.
-        features: C·h·w of that map at this `size`.
-        classes: n.
-        size: (H, W) of every picture; flattening fixes it.
-        a: weight of the confidence loss.
+        features: C·h·w of that map at this `image_size`.
+        num_classes: n.
+        image_size: (H, W) of every picture; flattening fixes it.
+        a: weight of the classification loss.
         pool: average the map over all positions before the head (what a classifier does, and claim C04 warns of).
 
     Source: Graetz 2018; the idea of 4 + n outputs goes back to Sermanet et al. 2014 (OverFeat, section 4).
@@ -58,15 +58,15 @@ class SingleObjectDetector(nn.Module):
         self,
         base: nn.Module,
         features: int,
-        classes: int,
-        size: tuple[int, int] = (128, 128),
+        num_classes: int,
+        image_size: tuple[int, int] = (128, 128),
         a: float = 20.0,
         pool: bool = False,
     ) -> None:
         super().__init__()
-        self.base, self.size, self.a = base, size, a
+        self.base, self.image_size, self.a = base, image_size, a
         self.pool = nn.AdaptiveAvgPool2d(1) if pool else nn.Identity()
-        self.head = flatten_head(features, 4 + classes)
+        self.head = flatten_head(features, 4 + num_classes)
 
     def forward(self, images: Sequence[Tensor]) -> Tensor:
         """Pictures [3, H, W] → raw outputs [B, 4 + n]: four box numbers before the sigmoid, then n logits.
@@ -74,23 +74,23 @@ class SingleObjectDetector(nn.Module):
         Raises:
             ValueError: a picture is not of the detector's size.
         """
-        check_same_size(images, self.size)
+        check_same_size(images, self.image_size)
         maps = self.base(torch.stack(list(images)))
         last = maps[-1] if isinstance(maps, list) else maps
         return self.head(self.pool(last))
 
     def boxes(self, outputs: Tensor) -> Tensor:
         """Raw outputs [B, 4 + n] → boxes [B, 4], xyxy pixels inside the picture."""
-        height, width = self.size
+        height, width = self.image_size
         return outputs[:, :4].sigmoid() * outputs.new_tensor([width, height, width, height])
 
     def loss(self, outputs: Tensor, targets: list[dict]) -> dict[str, Tensor]:
-        """Named parts of the loss, L_loc and a·L_conf; each target holds exactly one object."""
+        """Named parts of the loss, L_loc and a·L_conf (of the article); each target holds exactly one object."""
         true = torch.cat([target["boxes"] for target in targets])
         labels = torch.cat([target["labels"] for target in targets])
         return {
             "localization": localization_loss(self.boxes(outputs), true),
-            "confidence": self.a * confidence_loss(outputs[:, 4:], labels),
+            "classification": self.a * classification_loss(outputs[:, 4:], labels),
         }
 
     @torch.no_grad()

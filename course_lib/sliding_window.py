@@ -15,9 +15,9 @@ def count_windows(image_size: tuple[int, int], window: tuple[int, int], stride: 
 
 
 def sliding_windows(image_size: tuple[int, int], window: tuple[int, int], stride: int) -> Tensor:
-    """The windows themselves as boxes [count, 4], xyxy pixels, row by row."""
-    y = torch.arange(0, image_size[0] - window[0] + 1, stride)
-    x = torch.arange(0, image_size[1] - window[1] + 1, stride)
+    """The windows themselves as boxes [count, 4], xyxy pixels, row by row; none where the window is larger than the picture."""
+    y = torch.arange(0, max(image_size[0] - window[0] + 1, 0), stride)
+    x = torch.arange(0, max(image_size[1] - window[1] + 1, 0), stride)
     top, left = torch.meshgrid(y, x, indexing="ij")
     corners = torch.stack([left, top, left + window[1], top + window[0]], dim=-1)
     return corners.reshape(-1, 4).float()

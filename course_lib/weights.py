@@ -1,12 +1,14 @@
 """Small trained checkpoints in `data/weights`, stored as half precision with what they were made from.
 
-`python -m course_lib.weights` (or `make weights`) trains them anew.
+`make weights` (`course_lib.experiments.pretrain`) trains them anew.
 """
 
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from course_lib.data.scenes import VERSION
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 
@@ -23,8 +25,6 @@ def save_weights(name: str, module: nn.Module, meta: dict | None = None) -> Path
         module: what to store.
         meta: plain values about how it was trained.
     """
-    from course_lib.data.scenes import VERSION
-
     halves = {key: v.detach().cpu().contiguous() for key, v in module.state_dict().items()}
     halves = {key: v.half() if v.is_floating_point() else v for key, v in halves.items()}
     WEIGHTS.mkdir(parents=True, exist_ok=True)
@@ -39,8 +39,6 @@ def load_weights(name: str, module: nn.Module) -> dict:
     Raises:
         WeightsError: the file is missing, was trained on another version of the scenes, or does not fit `module`.
     """
-    from course_lib.data.scenes import VERSION
-
     path = WEIGHTS / f"{name}.pt"
     if not path.exists():
         raise WeightsError(
@@ -57,9 +55,3 @@ def load_weights(name: str, module: nn.Module) -> dict:
     except RuntimeError as error:
         raise WeightsError(f"data/weights/{name}.pt does not fit {type(module).__name__}: {error}") from error
     return stored["meta"]
-
-
-if __name__ == "__main__":
-    from course_lib.experiments.pretrain import main
-
-    main()

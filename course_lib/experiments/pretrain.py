@@ -13,6 +13,8 @@ from torchvision.transforms.v2.functional import resized_crop
 
 from course_lib.backbone import Backbone
 from course_lib.data import load
+from course_lib.experiments.lesson01 import STEPS as LESSON01_STEPS
+from course_lib.experiments.lesson01 import trained
 from course_lib.progress import progress
 from course_lib.weights import save_weights
 
@@ -27,10 +29,10 @@ class CropClassifier(nn.Module):
     All maps learn to tell the classes, since a detector reads all of them.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.tops = nn.ModuleList(nn.Linear(channels, classes + 1) for channels in Backbone.channels)
+        self.tops = nn.ModuleList(nn.Linear(channels, num_classes + 1) for channels in Backbone.channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """[B, 3, H, W] in 0–1 → logits [B, n + 1] of every map, the coarsest last."""
@@ -75,11 +77,11 @@ def crops_of(pictures: list[tuple[Tensor, dict]], generator: Generator, rounds: 
     return torch.stack(crops), torch.tensor(labels)
 
 
-def train_classifier(crops: Tensor, labels: Tensor, classes: int, steps: int, seed: int = 0) -> CropClassifier:
+def train_classifier(crops: Tensor, labels: Tensor, num_classes: int, steps: int, seed: int = 0) -> CropClassifier:
     """One-cycle AdamW on random batches of crops, with random brightness, contrast and colour balance."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = CropClassifier(classes).to(memory_format=torch.channels_last)
+    model = CropClassifier(num_classes).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for step in progress(range(steps), "training the classifier"):
@@ -112,10 +114,7 @@ def main() -> None:
 
 def single_object() -> None:
     """Lesson 1's detector with seed 0, stored as `data/weights/single_object.pt` for later lessons to look at."""
-    from course_lib.experiments.lesson1 import STEPS as steps
-    from course_lib.experiments.lesson1 import trained
-
-    save_weights("single_object", trained({}, seed=0), {"steps": steps, "seed": 0})
+    save_weights("single_object", trained({}, seed=0), {"steps": LESSON01_STEPS, "seed": 0})
 
 
 def backbone_crops(steps: int = STEPS) -> None:
@@ -123,8 +122,8 @@ def backbone_crops(steps: int = STEPS) -> None:
     start, generator = time.perf_counter(), torch.Generator().manual_seed(0)
     train, val = load("standard", "train"), load("standard", "val")
     crops, labels = crops_of(train, generator, rounds=4)
-    print(f"{len(crops)} crops of {len(train.classes)} classes and background", flush=True)
-    model = train_classifier(crops, labels, len(train.classes), steps)
+    print(f"{len(crops)} crops of {len(train.class_names)} classes and background", flush=True)
+    model = train_classifier(crops, labels, len(train.class_names), steps)
     held_out = accuracy(model, *crops_of(val, generator, rounds=1))
     seconds = time.perf_counter() - start
     print(f"accuracy on crops of the val split {held_out:.3f}, {seconds:.0f} s")

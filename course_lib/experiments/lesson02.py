@@ -48,13 +48,13 @@ def network(settings: dict, seed: int) -> Backbone:
         load_weights("backbone_crops", backbone)
     if settings.get("detector"):
         pictures = load("one-object", "train")
-        model = SingleObjectDetector(backbone, Backbone.channels[-1] * 4 * 4, len(pictures.classes))
+        model = SingleObjectDetector(backbone, Backbone.channels[-1] * 4 * 4, len(pictures.class_names))
         train(model, pictures, STEPS, BATCH, seed=seed)
         backbone = model.base
     return backbone.eval()
 
 
-def run(settings: dict, seed: int) -> dict:
+def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Sensitivity of one activation of each map to the pixels of held-out scenes, summarised."""
     backbone = network(settings, seed)
     images = canvases(load("standard", "val"), CANVASES, seed) - 0.5
@@ -80,8 +80,8 @@ def run(settings: dict, seed: int) -> dict:
     return scores
 
 
-LESSON2 = Experiment(
-    name="lesson2",
+LESSON02 = Experiment(
+    name="lesson02",
     plan=(
         "Claim C12: inside its receptive field an activation depends most on the centre. Metric: share of the "
         "sensitivity (mean |gradient| of the activation, channels summed, over 32 canvases of 3 x 3 held-out scenes) "
@@ -103,7 +103,8 @@ LESSON2 = Experiment(
         "detector from random": {"start": "random", "detector": True},
     },
     seeds={"random": list(range(8)), "": list(range(5))},
+    cpu_only=True,
     pairs=[("crops", "random"), ("detector", "random"), ("detector", "crops"), ("detector from random", "random")],
 )
 
-EXPERIMENTS = [LESSON2]
+EXPERIMENTS = [LESSON02]

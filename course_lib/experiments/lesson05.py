@@ -1,111 +1,30 @@
 """Recorded runs of lesson 5: SSD at the lesson's budget and at four times that, beside torchvision's SSD and plain baselines."""
 
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.ssd import SSD as TorchvisionSSD
-from torchvision.models.detection.ssd import SSDHead
 
+from course_lib.average_precision import detect_all
 from course_lib.backbone import Backbone
 from course_lib.boxes import decode
 from course_lib.data import load
 from course_lib.data.transforms import augment
-from course_lib.experiments.coco import SIZES_COURSE, average_precision_coco
-from course_lib.experiments.lesson4 import ranks
+from course_lib.default_boxes import level_shapes
+from course_lib.experiments.detectors import EXTRA, SIDES, ReferenceSSD, build_ssd
+from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
-from course_lib.ssd import SSD, level_shapes
+from course_lib.experiments.scoring import ap_scores, ranks, shuffled
+from course_lib.ssd import SSD
 from course_lib.training import train
-from course_lib.weights import load_weights
 
-SIDES = (16, 32, 56, 80, 110)  # of the square box of each level, in pixels
-EXTRA = (128, 128)
 STEPS, BATCH, LR = 250, 32, 6e-3
 
 
-class FiveMaps(nn.Module):
-    """The backbone and the further maps of a course SSD, in the form that torchvision's SSD wants."""
-
-    def __init__(self, detector: SSD) -> None:
-        super().__init__()
-        self.base, self.extra = detector.base, detector.extra
-        self.out_channels = [layer.in_channels for layer in detector.classify]
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """[B, 3, H, W] → the maps, finest first."""
-        maps = self.base(x)
-        for layer in self.extra:
-            maps = [*maps, layer(maps[-1])]
-        return OrderedDict((str(i), x) for i, x in enumerate(maps))
-
-
-class GivenBoxes(nn.Module):
-    """Hands the course's default boxes to torchvision's SSD."""
-
-    def __init__(self, detector: SSD) -> None:
-        super().__init__()
-        self.boxes, self.counts = detector.default_boxes, [len(shapes) for shapes in level_shapes(SIDES)]
-
-    def num_anchors_per_location(self) -> list[int]:
-        """Boxes a cell of each level."""
-        return self.counts
-
-    def forward(self, images: object, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The same boxes for each picture."""
-        return [self.boxes] * len(maps[0])
-
-
-class Reference(nn.Module):
-    """torchvision's SSD behind the course's interface, with the same maps, boxes and limits as a course SSD."""
-
-    def __init__(self, detector: SSD, classes: int) -> None:
-        super().__init__()
-        maps, boxes = FiveMaps(detector), GivenBoxes(detector)
-        head = SSDHead(maps.out_channels, boxes.counts, classes + 1)
-        limits = dict(score_thresh=0.05, nms_thresh=0.45, detections_per_img=100, topk_candidates=200)
-        self.ssd = TorchvisionSSD(
-            maps, boxes, detector.image_size, classes + 1, [0.0] * 3, [1.0] * 3, head=head, **limits
-        )
-
-    def forward(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The pictures themselves: torchvision's detector wants them together with the targets."""
-        return images
-
-    def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """torchvision's two parts."""
-        return self.ssd(list(outputs), [{"boxes": t["boxes"], "labels": t["labels"]} for t in targets])
-
-    @torch.no_grad()
-    def detect(self, images: Sequence[Tensor]) -> list[dict]:
-        """Boxes, labels and scores of every picture."""
-        return self.ssd(list(images))
-
-
-def shuffled(pictures: list[tuple[Tensor, dict]], seed: int) -> list[tuple[Tensor, dict]]:
-    """Every picture with another picture's objects."""
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [(pictures[i][0], pictures[order[k - 1]][1]) for k, i in enumerate(order)]
-
-
-def build(settings: dict, seed: int, classes: int) -> nn.Module:
+def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
     """The lesson's detector, or torchvision's on the same maps and boxes."""
-    torch.manual_seed(seed)
-    base = Backbone()
-    if settings.get("start", "crops") == "crops":
-        load_weights("backbone_crops", base)
-    model = SSD(base, classes, level_shapes(SIDES), extra=EXTRA)
-    return Reference(model, classes) if settings.get("library") == "torchvision" else model
-
-
-def detect_all(model: nn.Module, pictures: list[tuple[Tensor, dict]], batch_size: int = 50) -> list[dict]:
-    """Detections of every picture."""
-    model.eval()
-    found = []
-    for start in range(0, len(pictures), batch_size):
-        found += model.detect([pictures[i][0] for i in range(start, min(start + batch_size, len(pictures)))])
-    return found
+    model = build_ssd(num_classes, seed, settings.get("start", "crops"))
+    return ReferenceSSD(model, num_classes) if settings.get("library") == "torchvision" else model
 
 
 def size_and_level(model: SSD, pictures: list[tuple[Tensor, dict]]) -> float | None:
@@ -117,7 +36,7 @@ def size_and_level(model: SSD, pictures: list[tuple[Tensor, dict]]) -> float | N
         with torch.no_grad():
             outputs = model([pictures[i][0] for i in range(start, min(start + 50, len(pictures)))])
         strong = outputs["logits"].softmax(dim=-1)[..., 1:].amax(dim=-1) >= 0.5
-        boxes = decode(outputs["offsets"], model.default_boxes)
+        boxes = decode(outputs["offsets"], outputs["boxes"])
         for box, here in zip(boxes, strong, strict=True):
             sides = (box[here, 2:] - box[here, :2]).clamp(min=0)
             sizes.append(sides.prod(dim=1).sqrt())
@@ -126,30 +45,26 @@ def size_and_level(model: SSD, pictures: list[tuple[Tensor, dict]]) -> float | N
     return torch.corrcoef(pair)[0, 1].item() if len(torch.cat(sizes)) > 1 else None
 
 
-def run(settings: dict, seed: int) -> dict:
+def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train, and score on val."""
     pictures, val = load("standard", "train"), load("standard", "val")
-    classes = len(val.classes)
-    model = build(settings, seed, classes)
+    model = build(settings, seed, len(val.class_names))
     if settings.get("labels") == "shuffled":
         pictures = shuffled(pictures, seed)
     steps = settings.get("steps", STEPS)
     change = augment(seed) if settings.get("augment") else None
-    losses = train(model, pictures, steps, BATCH, lr=settings.get("lr", LR), seed=seed, augment=change)
-    found, truth = detect_all(model, val), [val[i][1] for i in range(len(val))]
-    table = average_precision_coco(found, truth, classes)
-    scores = {"AP50": table[0].nanmean().item(), "AP75": table[5].nanmean().item(), "AP": table.nanmean().item()}
-    for name, size in SIZES_COURSE.items():
-        scores[f"AP50 {name}"] = average_precision_coco(found, truth, classes, [0.5], size).nanmean().item()
+    placed = Placed(model, device)
+    losses = train(placed, pictures, steps, BATCH, lr=settings.get("lr", LR), seed=seed, augment=change)
+    scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
     if isinstance(model, SSD):
-        order = size_and_level(model, val)
+        order = size_and_level(model.cpu(), val)
         scores |= {} if order is None else {"size_and_level": order}
         scores["first_loss"], scores["last_loss"] = sum(losses[0].values()), sum(losses[-1].values())
     return scores
 
 
-LESSON5 = Experiment(
-    name="lesson5",
+LESSON05 = Experiment(
+    name="lesson05",
     plan=(
         "Claim C26: SSD trains. Held-out standard scenes (val), the lesson's own schedule, seeds set the new layers and "
         "the order of the pictures. Metric: AP50 (COCO's rule); beside it AP75, AP, AP50 by size. Bars: mean AP50 of "
@@ -222,7 +137,7 @@ class Depth(nn.Module):
 
 
 @torch.no_grad()
-def cost(settings: dict, seed: int) -> dict:
+def cost(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Time of all passes of one way to see five sizes of object, in times one pass to the deepest map of the base."""
     torch.manual_seed(seed)
     ways = [PASSES["deepest map"], PASSES[settings["way"]]]
@@ -240,7 +155,7 @@ def cost(settings: dict, seed: int) -> dict:
 
 
 COST = Experiment(
-    name="lesson5_cost",
+    name="lesson05_cost",
     plan=(
         "Claim C18: several grids in one pass replace an image pyramid, which costs several passes. Metric: time of a "
         "batch of 8 random pictures, alternating with one pass to the deepest map of the base (median of 30). Ways to "
@@ -252,6 +167,7 @@ COST = Experiment(
     arms={way: {"way": way} for way in PASSES},
     seeds={"": list(range(5))},
     needs_scenes=False,
+    cpu_only=True,
 )
 
-EXPERIMENTS = [LESSON5, COST]
+EXPERIMENTS = [LESSON05, COST]

@@ -5,10 +5,11 @@ from torch import Tensor
 
 from course_lib.backbone import Backbone
 from course_lib.data import load
+from course_lib.experiments.detectors import base
+from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
 from course_lib.single_object import SingleObjectDetector, edge_error, evaluate_single
 from course_lib.training import train
-from course_lib.weights import load_weights
 
 STEPS = 200
 BATCH = 32
@@ -41,31 +42,29 @@ def damaged(pictures: list[tuple[Tensor, dict]], boxes: str | None, labels: str 
     return out
 
 
-def trained(settings: dict, seed: int) -> SingleObjectDetector:
+def trained(settings: dict, seed: int, device: str = "cpu") -> SingleObjectDetector:
     """One training run as in the lesson, with the changes that `settings` names."""
     pictures = load("one-object", "train")
-    classes = len(pictures.classes)
+    num_classes = len(pictures.class_names)
     if settings.get("boxes") or settings.get("labels"):
         pictures = damaged(pictures, settings.get("boxes"), settings.get("labels"), seed)
     torch.manual_seed(seed)
-    base = Backbone()
-    if settings.get("start", "crops") == "crops":
-        load_weights("backbone_crops", base)
+    backbone = base(settings.get("start", "crops"))
     kind = SquaredError if settings.get("squares") else SingleObjectDetector
     pool = settings.get("pool", False)
     features = Backbone.channels[-1] if pool else FEATURES
-    model = kind(base, features, classes, a=settings.get("a", 20.0), pool=pool)
+    model = kind(backbone, features, num_classes, a=settings.get("a", 20.0), pool=pool)
     steps = settings.get("steps", STEPS)
-    train(model, pictures, steps, BATCH, lr=settings.get("lr", 1e-3), seed=seed)
-    return model
+    train(Placed(model, device), pictures, steps, BATCH, lr=settings.get("lr", 1e-3), seed=seed)
+    return model.cpu()
 
 
-def run(settings: dict, seed: int) -> dict:
+def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train, and score on val."""
     val = load("one-object", "val")
-    scores = evaluate_single(trained(settings, seed), val)
-    true = torch.cat([target["boxes"] for _, target in val])
-    mean_box = torch.cat([target["boxes"] for _, target in load("one-object", "train")]).mean(dim=0)
+    scores = evaluate_single(trained(settings, seed, device), val)
+    true = torch.cat([target["boxes"] for target in val.targets])
+    mean_box = torch.cat([target["boxes"] for target in load("one-object", "train").targets]).mean(dim=0)
     baseline = edge_error(mean_box.expand_as(true), true).mean().item()
     error = scores["edge_error"].mean().item()
     return {
@@ -76,8 +75,8 @@ def run(settings: dict, seed: int) -> dict:
     }
 
 
-LESSON1 = Experiment(
-    name="lesson1",
+LESSON01 = Experiment(
+    name="lesson01",
     plan=(
         "Held-out one-object scenes (val), the lesson's own schedule, seeds set weights of the head and order of the "
         "pictures. Claims: C03 a base trained as a classifier beats a random start; C04 pooling before the head costs "
@@ -120,4 +119,4 @@ LESSON1 = Experiment(
     outside=["learning rate 0", "shuffled labels", "half"],
 )
 
-EXPERIMENTS = [LESSON1]
+EXPERIMENTS = [LESSON01]

@@ -1,0 +1,105 @@
+"""Builds every detector that the experiments, the benchmark and the commands use, torchvision's references among them."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.ssd import SSD as TorchvisionSSD
+from torchvision.models.detection.ssd import SSDHead
+
+from course_lib.backbone import Backbone
+from course_lib.default_boxes import default_boxes, level_shapes
+from course_lib.ssd import SSD
+from course_lib.weights import load_weights
+
+SIDES = (16, 32, 56, 80, 110)  # of the square box of each level, in pixels
+EXTRA = (128, 128)
+
+
+class FiveMaps(nn.Module):
+    """The backbone and the further maps of a course SSD, in the form that torchvision's SSD wants."""
+
+    def __init__(self, detector: SSD) -> None:
+        super().__init__()
+        self.base, self.extra = detector.base, detector.extra
+        self.out_channels = [layer.in_channels for layer in detector.classify]
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """[B, 3, H, W] → the maps, finest first."""
+        maps = self.base(x)
+        for layer in self.extra:
+            maps = [*maps, layer(maps[-1])]
+        return OrderedDict((str(i), x) for i, x in enumerate(maps))
+
+
+class GivenBoxes(nn.Module):
+    """Hands the course's default boxes to torchvision's SSD."""
+
+    def __init__(self, detector: SSD) -> None:
+        super().__init__()
+        self.shapes, self.image_size = detector.shapes, detector.image_size
+
+    def num_anchors_per_location(self) -> list[int]:
+        """Boxes a cell of each level."""
+        return [len(shapes) for shapes in self.shapes]
+
+    def forward(self, images: object, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The same boxes for each picture."""
+        boxes = default_boxes(self.image_size, [tuple(x.shape[-2:]) for x in maps], self.shapes)
+        return [boxes.to(maps[0].device)] * len(maps[0])
+
+
+class ReferenceSSD(nn.Module):
+    """torchvision's SSD behind the course's interface, with the same maps, boxes and limits as a course SSD."""
+
+    def __init__(self, detector: SSD, num_classes: int) -> None:
+        super().__init__()
+        maps, boxes = FiveMaps(detector), GivenBoxes(detector)
+        head = SSDHead(maps.out_channels, boxes.num_anchors_per_location(), num_classes + 1)
+        names = ("score_thresh", "nms_thresh", "topk_candidates", "detections_per_img")
+        limits = dict(zip(names, detector.limits, strict=True))
+        self.ssd = TorchvisionSSD(
+            maps, boxes, detector.image_size, num_classes + 1, [0.0] * 3, [1.0] * 3, head=head, **limits
+        )
+
+    def forward(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The pictures themselves: torchvision's detector wants them together with the targets."""
+        return images
+
+    def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
+        """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
+        mode, easy = self.training, []
+        for target in targets:
+            keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
+            easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
+        self.ssd.train()
+        parts = self.ssd(list(outputs), easy)
+        self.train(mode)
+        return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
+
+    @torch.no_grad()
+    def detect(self, images: Sequence[Tensor]) -> list[dict]:
+        """Boxes, labels and scores of every picture."""
+        return self.ssd(list(images))
+
+
+def base(start: str = "crops") -> Backbone:
+    """The course's backbone, trained as a classifier on crops of objects ("crops") or not at all ("random")."""
+    backbone = Backbone()
+    if start == "crops":
+        load_weights("backbone_crops", backbone)
+    return backbone
+
+
+def build_ssd(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> SSD:
+    """Lesson 5's detector: five levels, six boxes a cell.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+        settings: further arguments of `SSD`.
+    """
+    torch.manual_seed(seed)
+    return SSD(base(start), num_classes, level_shapes(SIDES), extra=EXTRA, **settings)
