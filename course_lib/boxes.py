@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.checks import check_boxes, check_same_length
+from course_lib.checks import check_boxes, check_precise, check_same_length
 
 LARGEST_LOG_SCALE = math.log(1000 / 16)  # a box grows at most 62.5 times, as in torchvision and detectron2
 
@@ -93,12 +93,11 @@ def iou(boxes: Tensor, other: Tensor) -> Tensor:
     """Intersection over union (Jaccard index) of every box with every other box: [N, 4] and [M, 4] → [N, M].
 
     Both in xyxy, in the same units. 1 for a box with itself, 0 for boxes that only touch, and 0 (not NaN) for two boxes
-    without area. Half precision is computed in float32: the area of a box of 300 × 300 pixels would overflow it.
-    Source: Everingham et al. 2010, "The Pascal Visual Object Classes challenge", section 4.2.
+    without area. float32 or wider. Source: Everingham et al. 2010, "The Pascal Visual Object Classes challenge", section 4.2.
     """
     check_boxes(boxes)
     check_boxes(other, "other")
-    boxes, other = (b.float() if b.dtype in (torch.float16, torch.bfloat16) else b for b in (boxes, other))
+    check_precise(boxes, other)
     x1, y1, x2, y2 = boxes.T.contiguous()[:, :, None]
     u1, v1, u2, v2 = other.T.contiguous()[:, None, :]
     width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)

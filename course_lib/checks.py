@@ -22,6 +22,17 @@ def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
         )
 
 
+def check_precise(*boxes: Tensor) -> None:
+    """Raise unless all boxes are float32 or wider: the area of a box of 300 × 300 pixels overflows half precision.
+
+    Raises:
+        TypeError: a tensor of half precision; says what to do.
+    """
+    for tensor in boxes:
+        if tensor.element_size() < 4:
+            raise TypeError(f"boxes: {tensor.dtype} is too coarse for areas in pixels; use boxes.float().")
+
+
 def check_same_length(**tensors: Tensor) -> None:
     """Raise unless all tensors, given by name, have equally many rows.
 

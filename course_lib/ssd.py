@@ -52,7 +52,8 @@ class SSD(nn.Module):
         check_head(head)
         super().__init__()
         self.base, self.shapes, self.image_size, self.head = base, shapes, image_size, head
-        self.limits = (score_threshold, iou_threshold, top_k, max_detections)
+        self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
+        self.top_k, self.max_detections = top_k, max_detections
         cross_entropy = softmax_cross_entropy if head == "softmax" else sigmoid_cross_entropy
         self.classification = classification or partial(mined_cross_entropy, cross_entropy=cross_entropy)
         channels = list(base.channels)
@@ -105,4 +106,5 @@ class SSD(nn.Module):
         logits = outputs["logits"]
         scores = logits.softmax(dim=-1)[..., 1:] if self.head == "softmax" else logits.sigmoid()
         boxes = clip_boxes(decode(outputs["offsets"], outputs["boxes"]), self.image_size)
-        return [pick_detections(*pair, *self.limits) for pair in zip(boxes, scores, strict=True)]
+        limits = self.score_threshold, self.iou_threshold, self.top_k, self.max_detections
+        return [pick_detections(*pair, *limits) for pair in zip(boxes, scores, strict=True)]

@@ -1,7 +1,6 @@
 """One short training loop for every detector of the course (lesson 1)."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
@@ -33,8 +32,8 @@ def train(
     lr: float = 1e-3,
     seed: int = 0,
     augment: Callable | None = None,
-    optimiser: Callable | None = None,
-    clip: float | None = 10.0,
+    optimiser: torch.optim.Optimizer | None = None,
+    clip: float = 10.0,
 ) -> list[dict[str, float]]:
     """Train `model` for a fixed number of steps; returns the named loss parts of every step.
 
@@ -46,14 +45,13 @@ def train(
         lr: highest learning rate of the one-cycle schedule (Smith and Topin 2018).
         seed: order of the pictures.
         augment: (image, target) → (image, target), applied to every picture on its way in.
-        optimiser: (parameters, lr) → optimiser; by default AdamW with weight decay .01.
-        clip: largest norm of the gradient (Pascanu et al. 2013); None leaves it as it is.
+        optimiser: of the model's parameters; by default AdamW with weight decay .01 (Loshchilov and Hutter 2019).
+        clip: largest norm of the gradient (Pascanu et al. 2013, section 3.2); math.inf leaves it as it is.
     """
     batches = shuffled_batches(len(pictures), batch_size, torch.Generator().manual_seed(seed))
     model.train().to(memory_format=torch.channels_last)  # the same numbers, stored so that a CPU convolves faster
-    make = optimiser or partial(torch.optim.AdamW, weight_decay=0.01)
-    updates = make(model.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(updates, lr, total_steps=steps)
+    optimiser = optimiser or torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps)
     history = []
     for _ in progress(range(steps), "training"):
         batch = [pictures[i] for i in next(batches)]
@@ -61,11 +59,10 @@ def train(
             batch = [augment(image, target) for image, target in batch]
         images, targets = zip(*batch, strict=True)
         losses = model.loss(model(list(images)), list(targets))
-        updates.zero_grad()
+        optimiser.zero_grad()
         sum(losses.values()).backward()
-        if clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), max_norm=clip)
-        updates.step()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm=clip)
+        optimiser.step()
         schedule.step()
         history.append({name: part.detach() for name, part in losses.items()})
     model.eval()

@@ -12,7 +12,7 @@ import torch
 
 from course_lib.average_precision import COCO_THRESHOLDS, area_under, average_precision, claim_objects, precision_recall
 from course_lib.boxes import iou
-from course_lib.experiments.coco import SIZES_COCO, SIZES_COURSE, average_precision_coco
+from course_lib.experiments.scoring import SIZES_COCO, SIZES_COURSE, average_precision_coco
 
 SHARED = Path(os.environ.get("COURSE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

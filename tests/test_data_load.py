@@ -82,7 +82,7 @@ def test_real_scenes_are_read_as_they_were_drawn(kind, tmp_path, monkeypatch) ->
     monkeypatch.setattr(data, "CACHE", tmp_path)
     scenes.write_scenes(tmp_path, kind, (96, 128), workers=1)
     val = load(kind, "val", (96, 128))
-    assert not val.notes and len(val) == 2 and val.classes == scenes.CLASSES
+    assert not val.notes and len(val) == 2 and val.class_names == scenes.CLASSES
     for index, (image, target) in enumerate(zip(*val[:], strict=True)):
         scene = scenes.draw_scene((1, index), kind, (96, 128))
         assert target["boxes"].tolist() == scene.boxes.tolist() and target["labels"].tolist() == scene.labels.tolist()
@@ -96,7 +96,7 @@ def test_item_slice_and_targets(scenes) -> None:
     assert target["boxes"].tolist() == [[1, 2, 9, 12]] and target["boxes"].dtype == torch.float32
     assert target["labels"].tolist() == [2] and target["labels"].dtype == torch.int64
     assert target["difficult"].tolist() == [False] and target["difficult"].dtype == torch.bool
-    assert len(train) == 3 and train.classes == CLASSES
+    assert len(train) == 3 and train.class_names == CLASSES
     images, targets = train[1:]
     assert len(images) == len(targets) == 2 and torch.equal(images[1], image)
     assert [t["labels"].tolist() for t in train.targets] == [[2]] * 3

@@ -49,12 +49,23 @@ def test_round_trip_leaves_inputs_alone():
 
 
 @given(
-    st.tuples(*[st.floats(-500, 500)] * 2), st.tuples(*[st.floats(0.5, 900)] * 2), st.tuples(*[st.floats(4, 300)] * 2)
+    st.tuples(*[st.floats(-500, 500)] * 2), st.tuples(*[st.floats(0.5, 900)] * 2), st.tuples(*[st.floats(16, 300)] * 2)
 )
 def test_round_trip_of_extreme_boxes(corner, size, default_size):
     box = torch.tensor([[*corner, corner[0] + size[0], corner[1] + size[1]]], dtype=torch.float64)
     default = torch.tensor([[50.0, 40.0, 50 + default_size[0], 40 + default_size[1]]], dtype=torch.float64)
     assert torch.allclose(decode(encode(box, default), default), box, atol=1e-6)
+
+
+def test_a_wild_offset_makes_no_infinite_box():
+    """Growth is bounded at 1000 / 16 = 62.5 times, as in torchvision and detectron2; shrinking is not."""
+    wild = torch.tensor([[0.0, 0.0, 600.0, 50.0], [0.0, 0.0, -30.0, -20.0]])
+    boxes = decode(wild, DEFAULT.expand(2, 4))
+    assert boxes[0].tolist() == pytest.approx([20 - 625, 25 - 312.5, 20 + 625, 25 + 312.5])
+    width, height = (boxes[1, 2:] - boxes[1, :2]).tolist()
+    assert width == pytest.approx(20 * 0.0024788, rel=1e-2) and height == pytest.approx(10 * 0.0183156, rel=1e-2)
+    coder = BoxCoder((10.0, 10.0, 5.0, 5.0))
+    assert torch.allclose(boxes, coder.decode_single(wild, DEFAULT.expand(2, 4)), atol=1e-3)
 
 
 def test_moving_and_stretching_everything_changes_no_offset():

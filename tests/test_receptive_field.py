@@ -179,7 +179,7 @@ def test_shares_by_hand():
 
 
 def test_canvases_lie_three_by_three():
-    from course_lib.experiments.lesson2 import canvases
+    from course_lib.experiments.lesson02 import canvases
 
     pictures = [(torch.full((3, 2, 4), float(i)), {}) for i in range(20)]
     made = canvases(pictures, count=3, seed=0)
@@ -191,7 +191,7 @@ def test_canvases_lie_three_by_three():
 
 def test_rings_by_hand():
     """Evenly spread: 1 everywhere; all on the middle pixel: the innermost ring, 9 of 625 pixels."""
-    from course_lib.experiments.lesson2 import RINGS, rings
+    from course_lib.experiments.lesson02 import RINGS, rings
 
     box = torch.tensor([3.0, 1, 28, 26])
     assert rings(torch.ones(30, 40), box) == [1] * RINGS

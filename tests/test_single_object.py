@@ -8,7 +8,7 @@ from torch import nn
 from course_lib.backbone import Backbone, conv_block, truncate
 from course_lib.single_object import (
     SingleObjectDetector,
-    confidence_loss,
+    classification_loss,
     edge_error,
     evaluate_single,
     flatten_head,
@@ -18,7 +18,7 @@ from course_lib.sliding_window import count_windows, sliding_windows
 from course_lib.training import shuffled_batches, train
 
 
-def pictures(count, classes=3, size=(64, 96), seed=0):
+def pictures(count, num_classes=3, size=(64, 96), seed=0):
     """Coloured rectangles on black, one a picture; the class is the colour channel. H ≠ W."""
     g = torch.Generator().manual_seed(seed)
     out = []
@@ -35,7 +35,7 @@ def pictures(count, classes=3, size=(64, 96), seed=0):
 
 def detector(**options):
     torch.manual_seed(0)
-    return SingleObjectDetector(Backbone(), features=192 * 2 * 3, classes=3, size=(64, 96), **options)
+    return SingleObjectDetector(Backbone(), features=192 * 2 * 3, num_classes=3, image_size=(64, 96), **options)
 
 
 def test_backbone_shapes_height_is_not_width():
@@ -71,14 +71,14 @@ def test_losses_by_hand():
     assert localization_loss(predicted, true) == 24.5  # (2+0+4+3 + 0+20+20+0) / 2
     assert edge_error(predicted, true).tolist() == [2.25, 10]
     logits = torch.tensor([[2.0, 1, 0], [0, 0, 0]])
-    assert confidence_loss(logits, torch.tensor([3, 2])).item() == pytest.approx((2.407606 + 1.098612) / 2, abs=1e-6)
-    assert confidence_loss(torch.tensor([[0.0, -300]]), torch.tensor([2])) == 300  # no rounding to infinity
+    assert classification_loss(logits, torch.tensor([3, 2])).item() == pytest.approx((2.407606 + 1.098612) / 2, abs=1e-6)
+    assert classification_loss(torch.tensor([[0.0, -300]]), torch.tensor([2])) == 300  # no rounding to infinity
 
 
-def test_confidence_loss_equals_torch():
+def test_classification_loss_equals_torch():
     torch.manual_seed(0)
     logits, labels = torch.randn(7, 5), torch.tensor([1, 2, 3, 4, 5, 1, 3])
-    assert torch.allclose(confidence_loss(logits, labels), nn.functional.cross_entropy(logits, labels - 1))
+    assert torch.allclose(classification_loss(logits, labels), nn.functional.cross_entropy(logits, labels - 1))
 
 
 def test_outputs_boxes_and_sizes():
@@ -100,14 +100,14 @@ def test_loss_parts_and_weight():
     images, targets = zip(*batch, strict=True)
     one, twenty = detector(a=1.0), detector(a=20.0)
     a, b = (m.eval().loss(m(list(images)), list(targets)) for m in (one, twenty))
-    assert set(a) == {"localization", "confidence"} and a["localization"] == b["localization"]
-    assert torch.isclose(20 * a["confidence"], b["confidence"])
+    assert set(a) == {"localization", "classification"} and a["localization"] == b["localization"]
+    assert torch.isclose(20 * a["classification"], b["classification"])
 
 
 def test_pooled_head_has_no_positions():
     maps = torch.zeros(2, 192, 2, 3)
     maps[0, :, 0, 0] = maps[1, :, 1, 2] = 1.0
-    model = SingleObjectDetector(nn.Identity(), features=192, classes=3, size=(2, 3), pool=True)
+    model = SingleObjectDetector(nn.Identity(), features=192, num_classes=3, image_size=(2, 3), pool=True)
     outputs = model.head(model.pool(maps))
     assert torch.equal(outputs[0], outputs[1])
     flat = flatten_head(192 * 6, 7)(maps)
@@ -128,7 +128,7 @@ def test_training_learns_and_repeats():
         runs.append(train(model, data, steps=40, batch_size=8, seed=1))
     assert runs[0] == runs[1]
     assert runs[0][-1]["localization"] < runs[0][0]["localization"] / 4
-    assert runs[0][-1]["confidence"] < runs[0][0]["confidence"] / 4
+    assert runs[0][-1]["classification"] < runs[0][0]["classification"] / 4
     scores = evaluate_single(model, data, batch_size=3)
     assert scores["right"].float().mean() > 0.7 and scores["edge_error"].shape == (8,)
 
@@ -171,3 +171,15 @@ def test_count_is_the_length_of_the_list(shape, stride):
     windows = sliding_windows((11, 13), shape, stride) if shape[0] <= 11 else torch.zeros(0, 4)
     assert len(windows) == count_windows((11, 13), shape, stride)
     assert windows.numel() == 0 or (windows[:, 2].max() <= 13 and windows[:, 3].max() <= 11)
+
+
+def test_another_optimiser_and_clipping():
+    """SGD without momentum and with a tight clip moves all weights together by at most lr × clip a step."""
+    model = detector()
+    before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    history = train(model, pictures(8), steps=1, batch_size=4, lr=0.1, optimiser=sgd, clip=0.5)
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    first_lr = 0.1 / 25  # where one-cycle starts
+    assert (after - before).norm().item() == pytest.approx(first_lr * 0.5, rel=1e-3)
+    assert list(history[0]) == ["localization", "classification"] and type(history[0]["localization"]) is float

@@ -383,7 +383,7 @@ def test_every_kind_of_note_is_made_by_some_damage() -> None:
 
 def test_labels_and_classes_of_a_sound_folder(good: Path) -> None:
     train, val = VOCFolder(good, "train"), VOCFolder(good, "val")
-    assert train.classes == val.classes == CLASSES, "the classes are the folder's, not the split's"
+    assert train.class_names == val.class_names == CLASSES, "the classes are the folder's, not the split's"
     assert [target["labels"].tolist() for target in train.targets] == [[2, 1], [1]]
     assert [target["labels"].tolist() for target in val.targets] == [[3]]
     assert VOCFolder(good, "train", classes=("owl", "cat", "dog"))[0][1]["labels"].tolist() == [3, 2]

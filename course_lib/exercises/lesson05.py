@@ -200,8 +200,8 @@ def find_hits(draw: Draw) -> Iterator[Case]:
         yield case("every answer should get its due", oracle, boxes, scores, things)
 
 
-@write("5.5", "best_gate", minutes=20, difficulty=2)
-def best_gate(draw: Draw) -> Iterator[Case]:
+@write("5.5", "best_threshold", minutes=20, difficulty=2)
+def best_threshold(draw: Draw) -> Iterator[Case]:
     """Oracle: gate by gate, counting."""
 
     def oracle(scores: Tensor, hits: Tensor, objects: int) -> tuple[float, float]:

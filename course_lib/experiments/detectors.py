@@ -57,8 +57,8 @@ class ReferenceSSD(nn.Module):
         super().__init__()
         maps, boxes = FiveMaps(detector), GivenBoxes(detector)
         head = SSDHead(maps.out_channels, boxes.num_anchors_per_location(), num_classes + 1)
-        names = ("score_thresh", "nms_thresh", "topk_candidates", "detections_per_img")
-        limits = dict(zip(names, detector.limits, strict=True))
+        limits = dict(score_thresh=detector.score_threshold, nms_thresh=detector.iou_threshold)
+        limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
         self.ssd = TorchvisionSSD(
             maps, boxes, detector.image_size, num_classes + 1, [0.0] * 3, [1.0] * 3, head=head, **limits
         )

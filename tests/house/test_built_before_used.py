@@ -17,7 +17,7 @@ from house.notebooks import (
     make,
 )
 
-FOLLOWED_SUPPORT = ("data", "plots", "checks", "progress", "weights")
+FOLLOWED_SUPPORT = ("data", "plots", "checks", "progress", "weights", "results")
 READY_MADE = ("torchvision.ops", "torchvision.models.detection")
 
 
@@ -96,8 +96,8 @@ def violations(notebook: Notebook, before: list[Notebook], library: Library) -> 
             if word.split(".")[0] in whole and "." in word:
                 wanted.append((whole[word.split(".")[0]], word.split(".")[1]))
         for module, name in wanted:
-            if module.split(".")[0] == "experiments" and name != "load_result":
-                found.append(where + f"from experiments a lesson imports only load_result, not {name}")
+            if module.split(".")[0] in ("experiments", "cli") and (module, name) != ("cli.doctor", "doctor"):
+                found.append(where + f"from {module} a lesson imports nothing, so not {name}")
             for (source, reach), way in reached(module, name, library).items():
                 known = library.concepts.get(reach)
                 if library.support(source) or known and (reach, is_function(known[1])) in built:
@@ -228,8 +228,8 @@ def test_whole_modules_and_experiments_are_refused():
     assert "not a whole module" in found("import course_lib.boxes as b")[0]
     assert found("from course_lib import plots\nplots.PALETTE") == []
     assert any("draw → match" in line for line in found("from course_lib import plots\nplots.draw()"))
-    assert "only load_result" in found("from course_lib.experiments.lesson1 import run")[0]
-    assert found("from course_lib.experiments import load_result") == []
+    assert "imports nothing" in found("from course_lib.experiments.lesson01 import run")[0]
+    assert found("from course_lib.results import load_result") == []
 
 
 def test_second_implementation_is_found():

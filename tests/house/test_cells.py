@@ -240,7 +240,7 @@ def test_missing_band_is_found():
     assert bands(notebook(trained, "print(1)"))
     assert bands(notebook(trained))
     assert bands(notebook(trained, code("assert x", "nbval-ignore-output", reason="timed")))
-    assert bands(notebook(trained, "in_band('lesson1', 'accuracy', 1)")) == []
+    assert bands(notebook(trained, "in_band('lesson01', 'accuracy', 1)")) == []
     assert bands(notebook(trained, trained, "assert x > 0")) == []
 
 

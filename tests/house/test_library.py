@@ -7,7 +7,17 @@ from pathlib import Path
 
 from house.notebooks import FUNCTIONS, ROOT, Library, course_imports, demand
 
-ABOVE_CONCEPTS = ("plots", "exercises", "experiments", "cli")
+BELOW = ("results", "weights", "data", "progress", "checks")
+MAY_IMPORT = {  # the house from the roof down; what is not listed imports nothing of the course but its own folder
+    "cli": ("experiments", "exercises", "plots", "concept", *BELOW),
+    "experiments": ("concept", *BELOW),
+    "exercises": ("concept", *BELOW),
+    "plots": ("data", "progress", "checks"),
+    "concept": ("progress", "checks"),
+    "results": ("data",),
+    "weights": ("data",),
+    "data": ("progress", "checks"),
+}
 FOLDER = re.compile(r"(?<![\w.:/])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+", r"tmp/\w+"]) + r")/|[A-Z]:\\Users")
 TEXT = {".py", ".ipynb", ".md", ".toml", ".yml", ".txt", ".json", ".sh", ".html", ".css", "", ".cfg"}
 
@@ -66,20 +76,45 @@ def interfaces(library: Library) -> list[str]:
     return found
 
 
+def floor(module: str) -> str:
+    """The part of the house a module belongs to: its folder or file, "concept" for every concept module."""
+    top = module.split(".")[0]
+    return top if Library({}).support(module) else "concept"
+
+
 def directions(library: Library) -> list[str]:
-    """Concept modules know nothing of plots, exercises, experiments or cli; nothing imports a notebook's world."""
-    found = []
+    """Imports, lazy ones too, run from cli to experiments to concepts to the support modules below, and in no circle."""
+    found, arrows = [], {}
     for module, tree in library.trees.items():
-        if library.support(module):
-            continue
+        mine = floor(module)
         for source, name, _ in course_imports(tree):
-            whole = source or name
-            if whole.split(".")[0] in ABOVE_CONCEPTS:
-                found.append(f"{module} imports {whole}: imports run from notebooks down to concepts")
-        for node in ast.walk(tree):
+            whole = f"{source}.{name}".strip(".")
+            target = whole if whole in library.trees else source
+            theirs = floor(target)
+            arrows.setdefault(module, set()).add(target)
+            if theirs != mine and theirs not in MAY_IMPORT.get(mine, ()):
+                found.append(f"{module} imports {target}: {mine} may import {', '.join(MAY_IMPORT.get(mine, ())) or 'nothing'}")
+        for node in ast.walk(tree) if mine == "concept" else ():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found += [f"{module} imports {n}" for n in names if n.split(".")[0] in ("matplotlib", "IPython")]
+    return found + circles(arrows)
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other, directly or through others."""
+    found, done = [], set()
+
+    def walk(module: str, way: list[str]) -> None:
+        if module in way:
+            found.append("a circle of imports: " + " → ".join([*way[way.index(module) :], module]))
+        elif module not in done:
+            for target in sorted(arrows.get(module, ())):
+                walk(target, [*way, module])
+            done.add(module)
+
+    for module in sorted(arrows):
+        walk(module, [])
     return found
 
 
@@ -156,8 +191,19 @@ def test_missing_hints_and_docstrings_are_found():
 def test_wrong_imports_are_found():
     assert directions(small("from course_lib.plots import show"))
     assert directions(small("def f():\n    from course_lib import experiments"))
+    assert directions(small("def f():\n    from course_lib.experiments import runner", "weights"))
+    assert directions(small("from course_lib.boxes import iou", "checks"))
+    assert directions(small("from course_lib.weights import load_weights"))
     assert directions(small("import matplotlib.pyplot as plt"))
-    assert directions(small("from course_lib.plots import show", "exercises.lesson01")) == []
+    assert directions(small("from course_lib.boxes import iou", "experiments.lesson01")) == []
+    assert directions(small("from course_lib.progress import progress")) == []
+
+
+def test_circles_are_found():
+    there = ast.parse("def f():\n    from course_lib.boxes import iou")
+    back = ast.parse("from course_lib.matching import match")
+    assert "boxes → matching → boxes" in directions(Library({"boxes": back, "matching": there}))[0]
+    assert directions(Library({"boxes": ast.parse(""), "matching": there})) == []
 
 
 def test_machine_paths_are_found():

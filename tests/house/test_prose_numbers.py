@@ -2,8 +2,8 @@
 
 A Markdown cell proves its numbers with `metadata.course.numbers`:
 
-    {"0.83": "results/lesson1.json#/arms/base/accuracy/mean",   the value, rounded as printed
-     "83 %": "results/lesson1.json#/arms/base/accuracy/mean",   the value times 100
+    {"0.83": "results/lesson01.json#/arms/base/accuracy/mean",   the value, rounded as printed
+     "83 %": "results/lesson01.json#/arms/base/accuracy/mean",   the value times 100
      "13":   "cell:union-by-hand"}                              the stored output of that compared cell holds 13
 
 Not asked for: code, formulas, link targets, whole integers, numbers in a sentence (or table) with a citation, that is
