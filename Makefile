@@ -44,8 +44,8 @@ bench: $(READY)  ## time ours against torchvision's
 weights: $(READY)   ## train the small checkpoints in data/weights again
 	$(RUN) course_lib.experiments.pretrain
 
-results: $(READY)   ## repeat the recorded experiments (hours; NAME=lesson1 for one, ARGS=--resume to go on)
-	$(RUN) course_lib.experiments $(or $(NAME),all) $(ARGS)
+results: $(READY)   ## record what is missing of the experiments (hours; NAME=lesson05 JOBS=2 DEVICE=auto ARGS=--anew)
+	$(RUN) course_lib.experiments $(or $(NAME),all) --jobs $(or $(JOBS),1) --device $(or $(DEVICE),cpu) $(ARGS)
 
 release: $(READY)   ## pack the course without solutions into dist/
 	$(RUN) course_lib.cli.release

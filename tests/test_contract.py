@@ -46,9 +46,8 @@ KINDS = {
     "torchvision's ssd": Kind(lambda: ReferenceSSD(ssd(), CLASSES), dense=False, ours=False),
 }
 every = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-any_number = pytest.mark.parametrize(
-    "kind", [k for k in KINDS.values() if k.any_number], ids=[n for n, k in KINDS.items() if k.any_number]
-)
+many = {name: kind for name, kind in KINDS.items() if kind.any_number}
+any_number = pytest.mark.parametrize("kind", many.values(), ids=many)
 
 
 def images(count: int = 2, size: tuple[int, int] = SIZE) -> list[torch.Tensor]:
@@ -112,7 +111,10 @@ def test_a_picture_without_objects(kind):
     model = kind.build().train()
     alone = total(model.loss(model(images(1)), [NOTHING]))
     mixed = total(model.loss(model(images(2)), [TWO, NOTHING]))
-    assert alone.isfinite() and mixed.isfinite() and alone > 0
+    assert alone.isfinite() and mixed.isfinite()
+    if not kind.ours:
+        pytest.skip("torchvision's SSD learns nothing from a picture without objects")
+    assert alone > 0
     alone.backward()
     assert any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
 
@@ -172,6 +174,8 @@ def test_another_picture_size(kind):
 
 @every
 def test_bfloat16_runs_the_network_and_not_the_loss(kind):
+    if not kind.ours:
+        pytest.skip("torchvision's detectors compute their loss in the precision of their outputs")
     model = kind.build().eval()
     placed = Placed(model, dtype=torch.bfloat16)
     outputs = placed(images())

@@ -21,7 +21,7 @@ def run_on(lesson: str, folder: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("COURSE_DATA", str(SHARED / folder))
     monkeypatch.setenv("COURSE_QUIET", "1")
     notebook = nbformat.read(found[0], as_version=4)
-    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(found[0].parent)}}).execute()
+    NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(found[0].parent)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output.get("text", "") for output in outputs)
 

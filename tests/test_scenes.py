@@ -250,7 +250,7 @@ def test_the_same_bytes_with_any_number_of_workers_and_two_writers_at_once(tmp_p
         subprocess.Popen([sys.executable, str(script), str(tmp_path / where), workers], env=env, cwd=tmp_path)
         for where, workers in (("one", "1"), ("three", "3"), ("both", "1"), ("both", "1"))
     ]
-    assert [process.wait(timeout=240) for process in started] == [0, 0, 0, 0]
+    assert [process.wait(timeout=1800) for process in started] == [0, 0, 0, 0]
     name = f"scenes-{scenes.VERSION}-one-object-48x64"
     digests = [folder_bytes(tmp_path / where / name) for where in ("one", "three", "both")]
     assert digests[0] == digests[1] == digests[2] and len(digests[0]) == 2 * 54 + 3

@@ -26,9 +26,9 @@ def pictures(count, num_classes=3, size=(64, 96), seed=0):
         x1, y1 = (int(torch.randint(0, 40, (1,), generator=g)) for _ in "xy")
         x2, y2 = x1 + 20 + i % 20, y1 + 12 + i % 10
         image = torch.zeros(3, *size)
-        image[i % classes, y1:y2, x1:x2] = 1.0
+        image[i % num_classes, y1:y2, x1:x2] = 1.0
         out.append(
-            (image, dict(boxes=torch.tensor([[x1, y1, x2, y2]]).float(), labels=torch.tensor([i % classes + 1])))
+            (image, dict(boxes=torch.tensor([[x1, y1, x2, y2]]).float(), labels=torch.tensor([i % num_classes + 1])))
         )
     return out
 

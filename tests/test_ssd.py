@@ -208,15 +208,15 @@ def test_positives_count_once_even_when_background_is_scarce():
 def test_learns_two_pictures_by_heart(head):
     model = small_ssd(head, extra=(16,), score_threshold=0.5).train()
     images, targets = pictures(2), [TWO, target([[20.0, 8, 32, 20]], [1])]
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.03)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     history = []
-    for _ in range(40):
+    for _ in range(90):
         total = sum(model.loss(model(images), targets).values())
         history.append(total.item())
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-    assert history[-1] < 0.15 * history[0]
+    assert history[-1] < 0.1 * history[0]
     for found, truth in zip(model.eval().detect(images), targets, strict=True):
         assert sorted(found["labels"].tolist()) == sorted(truth["labels"].tolist())
         for box, label in zip(truth["boxes"], truth["labels"], strict=True):

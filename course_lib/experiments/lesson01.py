@@ -11,8 +11,7 @@ from course_lib.experiments.runner import Experiment
 from course_lib.single_object import SingleObjectDetector, edge_error, evaluate_single
 from course_lib.training import train
 
-STEPS = 200
-BATCH = 32
+STEPS, BATCH, LR = 200, 32, 1e-3
 FEATURES = Backbone.channels[-1] * 4 * 4
 
 
@@ -55,7 +54,7 @@ def trained(settings: dict, seed: int, device: str = "cpu") -> SingleObjectDetec
     features = Backbone.channels[-1] if pool else FEATURES
     model = kind(backbone, features, num_classes, a=settings.get("a", 20.0), pool=pool)
     steps = settings.get("steps", STEPS)
-    train(Placed(model, device), pictures, steps, BATCH, lr=settings.get("lr", 1e-3), seed=seed)
+    train(Placed(model, device), pictures, steps, BATCH, lr=settings.get("lr", LR), seed=seed)
     return model.cpu()
 
 
@@ -85,6 +84,7 @@ LESSON01 = Experiment(
         "the mean-box baseline. Paired by seed, Student t interval of the difference."
     ),
     run=run,
+    budget={"steps": STEPS, "batch_size": BATCH, "lr": LR},
     arms={
         "base": {},
         "random start": {"start": "random"},

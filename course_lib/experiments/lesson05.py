@@ -76,6 +76,7 @@ LESSON05 = Experiment(
         "before, one seed each, 150 steps on val: learning rates .001 to .008, batches 16 and 32, smaller boxes, flips."
     ),
     run=run,
+    budget={"steps": STEPS, "batch_size": BATCH, "lr": LR},
     arms={
         "live": {},
         "torchvision": {"library": "torchvision"},

@@ -35,6 +35,7 @@ class Experiment:
         arms: name → settings handed to `run`.
         seeds: name → seeds of that arm; "" stands for all others.
         primary: arms that are run before all others, seed by seed.
+        budget: steps, batch_size and lr of `train` in the arm that the lesson repeats; the lesson reads them.
         pairs: (arm, other arm): differences arm − other and ratios arm : other on the seeds both have.
         bands: metric → arm whose runs make the band (mean ± 4 sd, never narrower than ± .03, or ± `least_half_width`).
         least_half_width: metric → smallest half width of its band.
@@ -49,6 +50,7 @@ class Experiment:
     arms: dict[str, dict]
     seeds: dict[str, list[int]]
     primary: list[str] = field(default_factory=list)
+    budget: dict[str, float] = field(default_factory=dict)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     bands: dict[str, str] = field(default_factory=dict)
     least_half_width: dict[str, float] = field(default_factory=dict)
@@ -177,6 +179,7 @@ def write_summary(experiment: Experiment) -> dict:
     runs = [run for run in results.load_runs(experiment.name) if run["arm"] in experiment.arms]
     check_same(experiment, runs, old)
     content = {"name": experiment.name, "plan": experiment.plan, "settings": experiment.arms}
+    content |= {"budget": experiment.budget} if experiment.budget else {}
     content |= {"scenes": VERSION} if experiment.needs_scenes else {}
     # What stands here and not with the run: records of before runs had lines of their own.
     content |= {key: old[key] for key in ("versions", "machine", "date") if key in old}

@@ -23,7 +23,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
-TIME_LIMIT = 240
+TIME_LIMIT = 1800  # for hangs; a lesson's cells take minutes on a slow machine
 SLOW = 0.2
 
 

@@ -1,6 +1,8 @@
 """environment.yml agrees with pyproject.toml, and the course leans on few packages."""
 
+import ast
 import re
+import sys
 import tomllib
 
 from house.notebooks import ROOT, demand
@@ -8,6 +10,7 @@ from house.notebooks import ROOT, demand
 ALIASES = {"pytorch": "torch"}
 CONDA_ONLY = {"python", "pip"}
 MISSION = {"jupyterlab", "torch", "torchvision", "matplotlib", "nbval"}
+COME_ALONG = {"ipython", "nbclient", "nbconvert", "nbformat", "pygments"}  # with JupyterLab and nbval
 
 
 def split(requirement: str) -> tuple[str, str]:
@@ -45,7 +48,7 @@ def violations(project: dict, environment: str) -> list[str]:
     for name, condition in ours.items():
         if not condition.startswith(">="):
             found.append(f"{name}{condition}: pyproject holds lower bounds, constraints.txt the exact versions")
-    if len(extra := dict(map(split, project["dependencies"])).keys() - MISSION) > 3:
+    if len(extra := dict(map(split, project["dependencies"])).keys() - MISSION - COME_ALONG) > 3:
         found.append(f"more than three direct dependencies of our own choice: {', '.join(sorted(extra))}")
     return found
 
@@ -63,6 +66,24 @@ def test_constraints_cover_the_requirements():
     pinned = {re.match(r"[A-Za-z0-9_.-]+", line).group().lower().replace("_", "-") for line in lines if line[:1].isalnum()}
     wanted = dict(map(split, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]))
     demand([f"{name} is not in constraints.txt" for name in wanted if name not in pinned])
+
+
+def imported(root=ROOT) -> dict[str, str]:
+    """Packages that course_lib imports anywhere, with one module that does."""
+    found = {}
+    for path in (root / "course_lib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            found |= {name.split(".")[0]: path.name for name in names}
+    return {name: where for name, where in found.items() if name not in {*sys.stdlib_module_names, "course_lib"}}
+
+
+def test_every_package_that_is_imported_is_declared():
+    extras = PROJECT["optional-dependencies"]
+    declared = dict(map(split, PROJECT["dependencies"] + extras["test"] + extras["results"])) | {"psutil": "optional"}
+    names = {"PIL": "pillow", "IPython": "ipython"}
+    demand([f"{name} ({where}) is not declared" for name, where in imported().items() if names.get(name, name) not in declared])
 
 
 def test_the_rule_can_fail():
