@@ -4,14 +4,13 @@ Order everywhere: level, then row, then column, then shape. The article's "ancho
 box" is what SSD calls a default box and Faster R-CNN an anchor.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.boxes import cxcywh_to_xyxy
-from course_lib.checks import check_levels, check_prediction_map, check_prior
+from course_lib.checks import check_levels, check_prediction_map
 
 
 def grid_centres(rows: int, columns: int, image_size: tuple[int, int]) -> Tensor:
@@ -86,20 +85,6 @@ def predictor(channels: int, k: int, n: int) -> nn.Conv2d:
     Source: Liu et al. 2016 (SSD), section 2.1: a small 3 × 3 kernel at each location of the map.
     """
     return nn.Conv2d(channels, k * n, kernel_size=3, padding=1)
-
-
-def set_prior(predictors: Iterable[nn.Conv2d], prior: float) -> None:
-    """Let predictors of sigmoid scores say `prior` for every box and class at the start: their biases become its logit.
-
-    Args:
-        predictors: changed in place; their weights are near 0 at the start, so that the bias decides.
-        prior: a probability between 0 and 1.
-
-    Source: Lin et al. 2017, "Focal loss for dense object detection", sections 3.3 and 4.1.
-    """
-    check_prior(prior)
-    for layer in predictors:
-        nn.init.constant_(layer.bias, math.log(prior / (1 - prior)))
 
 
 def flatten_predictions(prediction: Tensor, n: int) -> Tensor:

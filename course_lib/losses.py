@@ -5,13 +5,14 @@ Every classification loss has the signature (logits [B, M, C], classes [B, M]) â
 C = n and channel c is label c + 1.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from course_lib.checks import check_class_scores, check_same_shape
+from course_lib.checks import check_class_scores, check_prior, check_same_shape
 
 
 def softmax_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -118,6 +119,20 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float = 2.0, alpha: float
     if alpha is not None:
         losses = losses * torch.where(yes, alpha, 1 - alpha)
     return losses.sum(dim=-1).masked_fill(classes < 0, 0)
+
+
+def set_prior(layers: Iterable[nn.Conv2d | nn.Linear], prior: float) -> None:
+    """Let the last layers of sigmoid scores say `prior` for every box and class at the start: their biases become its logit.
+
+    Args:
+        layers: changed in place; their weights are near 0 at the start, so that the bias decides.
+        prior: a probability between 0 and 1.
+
+    Source: Lin et al. 2017, "Focal loss for dense object detection", sections 3.3 and 4.1.
+    """
+    check_prior(prior)
+    for layer in layers:
+        nn.init.constant_(layer.bias, math.log(prior / (1 - prior)))
 
 
 def detection_loss(

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 
 from course_lib.boxes import decode, iou
 from course_lib.data import ROOT, VOCFolder, load
-from course_lib.default_boxes import box_shapes, default_boxes, level_shapes
+from course_lib.default_boxes import default_boxes, level_shapes
 from course_lib.matching import BACKGROUND, IGNORED, match, match_targets, one_box_each, recall_ceiling
 
 SHARED = torch.tensor([[0.5625, 0.0, 0.173], [0.5625, 0.0, 0.070]])  # both objects want box 0

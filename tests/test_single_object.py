@@ -174,12 +174,13 @@ def test_count_is_the_length_of_the_list(shape, stride):
 
 
 def test_another_optimiser_and_clipping():
-    """SGD without momentum and with a tight clip moves all weights together by at most lr × clip a step."""
-    model = detector()
-    before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
-    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    history = train(model, pictures(8), steps=1, batch_size=4, lr=0.1, optimiser=sgd, clip=0.5)
-    after = torch.cat([p.detach().flatten() for p in model.parameters()])
-    first_lr = 0.1 / 25  # where one-cycle starts
-    assert (after - before).norm().item() == pytest.approx(first_lr * 0.5, rel=1e-3)
+    """SGD moves all weights together by at most learning rate × clip a step; a clip of 0 moves nothing."""
+    moved = []
+    for clip in (0.0, 0.5):
+        model = detector()
+        before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+        sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+        history = train(model, pictures(8), steps=3, batch_size=4, lr=0.1, optimiser=sgd, clip=clip)
+        moved.append((torch.cat([p.detach().flatten() for p in model.parameters()]) - before).norm().item())
+    assert moved[0] == 0 and 0.01 < moved[1] <= 3 * 0.1 * 0.5 / (1 - 0.5) + 1e-3
     assert list(history[0]) == ["localization", "classification"] and type(history[0]["localization"]) is float

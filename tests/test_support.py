@@ -1,13 +1,12 @@
 """Support modules: figures with alt text, silent progress, weights, bands, the experiment runner."""
 
 import base64
-import json
 
 import pytest
 import torch
 from torch import nn
 
-from course_lib import checks, plots, progress, weights
+from course_lib import plots, progress, weights
 
 
 def shown(fig, monkeypatch, **options):

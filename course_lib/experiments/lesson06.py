@@ -12,13 +12,13 @@ from torch import Tensor
 from course_lib.average_precision import detect_all
 from course_lib.data import load
 from course_lib.data.transforms import augment
-from course_lib.default_boxes import set_prior
 from course_lib.experiments.detectors import build_ssd
 from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
 from course_lib.experiments.scoring import ap_scores, shuffled
-from course_lib.losses import focal_loss, mined_cross_entropy, sigmoid_cross_entropy
+from course_lib.losses import focal_loss, mined_cross_entropy, set_prior, sigmoid_cross_entropy
 from course_lib.training import train
+from course_lib.without_pictures import mean_average_precision, train_without_pictures
 
 STEPS, BATCH = 250, 32
 SCORE_THRESHOLD = 0.001
@@ -68,10 +68,18 @@ TUNING = {
         "loss": loss, "lr": lr, "weight": weight, "prior": prior, "steps": STEPS
     }
     for loss in ("cross-entropy", "focal")
-    for lr in (0.003, 0.006, 0.012)
+    for lr in (0.003, 0.006, 0.012, 0.024)
     for weight in (1.0, 4.0)
     for prior in (0.01, BALANCED[loss])
 }  # fmt: skip
+
+LONG = {"steps": 4 * STEPS, "augment": True, "confirm": True}
+LIVE_STEPS, LIVE_LR = 150, 0.006
+CHOSEN = {  # the best of each loss in the tuning, by AP on val
+    "cross-entropy": {"loss": "cross-entropy", "lr": 0.006, "weight": 1.0, "prior": BALANCED["cross-entropy"]},
+    "focal": {"loss": "focal", "lr": 0.006, "weight": 4.0, "prior": 0.01},
+}
+LIVE = CHOSEN["focal"] | {"steps": LIVE_STEPS}
 
 LESSON06 = Experiment(
     name="lesson06",
@@ -80,15 +88,96 @@ LESSON06 = Experiment(
         "sigmoids, standard scenes, AdamW, one-cycle, clipping at 10, score threshold .001 in every arm, float32 on a "
         "CPU, one thread. PRIMARY CONTRAST: AP (.50 : .95) on the untouched test split of focal loss (gamma 2, alpha "
         ".25) minus that of cross-entropy over all boxes, 1,000 steps x 32 augmented pictures, paired by seed (weights of "
-        "the new layers, order and changes of the pictures). Student t interval of 95 %; focal loss is called better or "
-        "worse if the interval excludes 0, otherwise undecided; no worse if its lower end is at least -.02. "
-        "TUNING with equal effort, on val, seed 100: first learning rate x weight of the classification loss x prior, 12 "
-        "settings each, 250 steps without augmentation; then the three best of each loss (by AP) at the primary budget; "
-        "the best of these (by AP on val) is the arm."
+        "the new layers, order and changes of the pictures), 5 seeds. Student t interval of 95 %; focal loss is called "
+        "better or worse if the interval excludes 0, otherwise undecided; no worse if its lower end is at least -.02. "
+        "Five seeds: the sd of AP over seeds was .003 in lesson 5, so of a paired difference about .005; for a margin "
+        "of .02 the power is above .99. TUNING with equal effort, on val, seed 100: learning rate x weight of the "
+        "classification loss x prior, 16 settings for each loss, 250 steps without augmentation (learning rate .024 was added for both losses, since .012, "
+        "then the highest, was the best for focal loss); the best by AP is the "
+        "arm. (The first plan had a second stage of tuning at the primary budget. It was cut before anything of it ran: "
+        "the machine turned out two and a half times slower than planned.) NAMED EXPLORATORY: the lesson's own "
+        "budget of 150 steps ('live', with its controls), and gamma at that budget with everything else as chosen for "
+        "gamma 2."
     ),
     run=run,
-    arms=TUNING,
-    seeds={arm: [100] for arm in TUNING},
+    arms={
+        "focal": CHOSEN["focal"] | LONG,
+        "cross-entropy": CHOSEN["cross-entropy"] | LONG,
+        "live": LIVE,
+        "learning rate 0": LIVE | {"lr": 0.0},
+        "shuffled labels": LIVE | {"labels": "shuffled"},
+        "half": LIVE | {"steps": LIVE_STEPS // 2},
+        "live, cross-entropy": CHOSEN["cross-entropy"] | {"steps": LIVE_STEPS},
+        "gamma 0": LIVE | {"gamma": 0.0},
+        "gamma 0.5": LIVE | {"gamma": 0.5},
+        "gamma 1": LIVE | {"gamma": 1.0},
+        "gamma 5": LIVE | {"gamma": 5.0},
+    }
+    | TUNING,
+    seeds={"": [0, 1, 2], "live": list(range(8)), "focal": list(range(5)), "cross-entropy": list(range(5))}
+    | {arm: [100] for arm in TUNING},
+    primary=["focal", "cross-entropy"],
+    budget={"steps": LIVE_STEPS, "batch_size": BATCH, "lr": LIVE_LR},
+    pairs=[
+        ("focal", "cross-entropy"),
+        ("live", "live, cross-entropy"),
+        *((f"gamma {gamma}", "live") for gamma in ("0", "0.5", "1", "5")),
+    ],
+    bands={"AP50": "live"},
+    outside=["learning rate 0", "shuffled labels", "half"],
 )
 
-EXPERIMENTS = [LESSON06]
+TOY_STEPS, TOY_BACKGROUND = 200, 100
+TOY_RATES = (0.001, 0.003, 0.01)
+
+
+def toy_arms() -> dict[str, dict]:
+    """Every loss and prior, at R = 800 and 8,000, with three learning rates."""
+    arms = {}
+    for num_classes in (8, 80):
+        ratio = TOY_BACKGROUND * num_classes
+        kinds = {
+            "cross-entropy, no prior": ("cross-entropy", 0.5),
+            "cross-entropy, prior .01": ("cross-entropy", 0.01),
+            "cross-entropy, base rate": ("cross-entropy", 1 / (1 + ratio)),
+            "hard negatives, prior .01": ("hard negatives", 0.01),
+            "focal, prior .01": ("focal", 0.01),
+            "focal, balanced prior": ("focal", (1 / (9 * ratio)) ** (1 / 3)),
+        }
+        for name, (loss, prior) in kinds.items():
+            for lr in TOY_RATES:
+                arms[f"R {ratio}, {name}, lr {lr}"] = {"loss": loss, "prior": prior, "classes": num_classes, "lr": lr}
+    return arms
+
+
+def toy(settings: dict, seed: int, device: str = "cpu") -> dict:
+    """Train and score one detector without pictures."""
+    network = train_without_pictures(
+        classification(settings),
+        settings["classes"],
+        TOY_BACKGROUND,
+        settings["prior"],
+        settings["lr"],
+        TOY_STEPS,
+        seed,
+    )
+    return {"AP": mean_average_precision(network, settings["classes"])}
+
+
+LESSON06_TOY = Experiment(
+    name="lesson06_toy",
+    plan=(
+        "The detector without pictures of lesson 6 (vectors in place of boxes, AdamW, clipping at 10, 200 steps). "
+        "Question: with the prior .01 of the paper, does cross-entropy fail where R = negatives per positive x classes "
+        "is large (8,000) and not where it is small (800), does focal loss not fail, and does cross-entropy with the base rate as "
+        "prior not fail? Metric: mean average precision on held-out vectors. Every arm has three learning rates, and all "
+        "of them are shown. 5 seeds. No claim about pictures."
+    ),
+    run=toy,
+    arms=toy_arms(),
+    seeds={"": list(range(5))},
+    needs_scenes=False,
+    cpu_only=True,
+)
+
+EXPERIMENTS = [LESSON06, LESSON06_TOY]

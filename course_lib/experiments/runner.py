@@ -251,7 +251,7 @@ def record_side_by_side(
                 if task in set(missing(experiment, [task[0]], [task[1]])):
                     running[task] = subprocess.Popen(command(*task), env=environment)
             time.sleep(0.2)
-            for task, process in [pair for pair in running.items() if pair[1].poll() is not None]:
+            for task in [task for task, process in running.items() if process.poll() is not None]:
                 failed += [task] if running.pop(task).returncode else []
                 write_summary(experiment)
     finally:
