@@ -10,6 +10,7 @@ results up in memory or import the checkers. What is NOT defended: an answer run
 files (the checkers' source among them, and the solutions if they lie on this machine), delete them, use the network and
 start programs. Grade the work of strangers in a container or under another account, without network.
 """
+
 import argparse
 import ast
 import csv
@@ -37,6 +38,7 @@ MEMORY = 2 * 2**30
 @dataclass
 class Cell:
     """A code cell of a submission: its source and the exercise and check tags it carries."""
+
     source: str
     tags: list[str]
 
@@ -145,7 +147,7 @@ class Submission:
             return {e.number: Result(e.number, NOT_YET, broken) for e in self.exercises}
         open_ones = [task for e in self.exercises if (task := self._task(e))]
         while open_ones:
-            open_ones = open_ones[self._run(open_ones):]
+            open_ones = open_ones[self._run(open_ones) :]
         return {e.number: self.results[e.number] for e in self.exercises}
 
     def _settle(self, exercise: Exercise, state: str, message: str = "") -> None:
@@ -154,8 +156,13 @@ class Submission:
     def _own(self, exercise: Exercise) -> list[Cell]:
         """The cells that answer an exercise: those with its tag, and those that define its name."""
         tagged = [c for c in self.cells if f"exercise-{exercise.number}" in c.tags]
-        named = [c for c in self.cells if isinstance(t := tree_of(c.source), ast.Module) and exercise.answer in names(t)
-                 and not any(tag.startswith("check-") for tag in c.tags)]
+        named = [
+            c
+            for c in self.cells
+            if isinstance(t := tree_of(c.source), ast.Module)
+            and exercise.answer in names(t)
+            and not any(tag.startswith("check-") for tag in c.tags)
+        ]
         return [c for c in self.cells if c in tagged or c in named]
 
     def _task(self, exercise: Exercise) -> dict | None:
@@ -163,22 +170,35 @@ class Submission:
         own = self._own(exercise)
         trees = [tree_of(c.source) for c in own]
         wrong = [tree for tree in trees if isinstance(tree, str)]
-        definitions = [n for t in trees if isinstance(t, ast.Module) for n in t.body
-                       if getattr(n, "name", "") == exercise.answer]
+        definitions = [
+            n for t in trees if isinstance(t, ast.Module) for n in t.body if getattr(n, "name", "") == exercise.answer
+        ]
         if wrong and not definitions:
             return self._settle(exercise, NOT_YET, wrong[0])
         if not own:
             return self._settle(exercise, NOT_YET, f"no cell defines `{exercise.answer}`")
         if definitions and framework.is_stub(ast.Module([definitions[-1]], []), exercise.stub):
             return self._settle(exercise, NOT_STARTED)
-        cells = [(ast.unparse(tree), c in own) for c in self.cells if isinstance(tree := tree_of(c.source), ast.Module)
-                 and not any(tag.startswith("check-") or tag == "summary" for tag in c.tags)]
-        task = {"exercise": exercise.number, "name": exercise.answer, "value": exercise.kind == "predict",
-                "cells": cells, "seconds": self.seconds, "probes": []}
+        cells = [
+            (ast.unparse(tree), c in own)
+            for c in self.cells
+            if isinstance(tree := tree_of(c.source), ast.Module)
+            and not any(tag.startswith("check-") or tag == "summary" for tag in c.tags)
+        ]
+        task = {
+            "exercise": exercise.number,
+            "name": exercise.answer,
+            "value": exercise.kind == "predict",
+            "cells": cells,
+            "seconds": self.seconds,
+            "probes": [],
+        }
         if exercise.kind != "predict":
             self.plans[exercise.number] = Plan(exercise, self.seed)
-            task["probes"] = [{"args": snapshot(p.args), "mode": p.mode, "gradient": list(p.gradient)}
-                              for p in self.plans[exercise.number].probes]
+            task["probes"] = [
+                {"args": snapshot(p.args), "mode": p.mode, "gradient": list(p.gradient)}
+                for p in self.plans[exercise.number].probes
+            ]
         return task
 
     def _run(self, tasks: list[dict]) -> int:
@@ -195,7 +215,7 @@ class Submission:
                     return count
                 try:
                     self.results[exercise.number] = self._judge(exercise, reply)
-                except Exception:          # a reply that student code has made up
+                except Exception:  # a reply that student code has made up
                     self._settle(exercise, NOT_YET, "the answer tampered with its result")
                     return count + 1
                 if isinstance(reply, str) or reply.get("stopped"):
@@ -213,7 +233,11 @@ class Submission:
         if "value" in reply:
             kind = describe(reply["value"])
             state = NOT_STARTED if reply["value"]["kind"] == "NoneType" else NOT_YET
-            return Result(number, state, "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}")
+            return Result(
+                number,
+                state,
+                "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}",
+            )
         if exercise.kind == "predict" and reply.get("stopped"):
             return Result(number, NOT_YET, "its cell was still running when it was stopped")
         plan = self.plans[number]
@@ -232,9 +256,15 @@ class Child:
         environment |= {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "course_lib.exercises.runner"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, cwd=self.folder.name, env=environment, encoding="utf-8",
-            start_new_session=True)
+            [sys.executable, "-m", "course_lib.exercises.runner"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder.name,
+            env=environment,
+            encoding="utf-8",
+            start_new_session=True,
+        )
         self.lines: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         calls = [t["exercise"] for t in tasks if framework.find(t["exercise"]).call]
@@ -304,14 +334,17 @@ def grade(
     for count, (name, path) in enumerate(found, 1):
         results = Submission(name, path, seed, seconds).grade()
         rows += [(plain(name), number, r.state, plain(r.message)) for number, r in results.items()]
-        tell(f"{count} of {len(found)}  {name}: {sum(r.state == 'correct' for r in results.values())} of {len(results)}")
+        tell(
+            f"{count} of {len(found)}  {name}: {sum(r.state == 'correct' for r in results.values())} of {len(results)}"
+        )
     return rows
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.cli.grade", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m course_lib.cli.grade", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="folder with submitted notebooks, one folder a student or flat")
     parser.add_argument("--output", type=Path, default=Path("grades.csv"), help="the CSV to write (grades.csv)")
     parser.add_argument("--seed", type=int, help="draw the inputs from this seed (fresh by default)")

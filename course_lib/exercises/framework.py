@@ -18,6 +18,7 @@ In the lesson stand a Markdown cell (task, difficulty, minutes, hints), the stub
 `pytest tests/exercises -k lesson04` says what is missing. A good set of cases has pictures wider than high and
 higher than wide, different numbers on both sides, ties, large numbers, and nothing at all.
 """
+
 import ast
 import importlib
 import inspect
@@ -30,8 +31,26 @@ from course_lib.exercises.plan import CORRECT, NOT_STARTED, NOT_YET, Case, Draw,
 from course_lib.exercises.values import describe, snapshot
 
 __all__ = [
-    "CORRECT", "NOT_STARTED", "NOT_YET", "Draw", "Exercise", "Plan", "Result", "case", "check", "evaluate", "explain",
-    "find", "fix", "is_stub", "judge_value", "judged", "lesson", "predict", "summary", "write",
+    "CORRECT",
+    "NOT_STARTED",
+    "NOT_YET",
+    "Draw",
+    "Exercise",
+    "Plan",
+    "Result",
+    "case",
+    "check",
+    "evaluate",
+    "explain",
+    "find",
+    "fix",
+    "is_stub",
+    "judge_value",
+    "judged",
+    "lesson",
+    "predict",
+    "summary",
+    "write",
 ]
 _EXERCISES: dict[str, Exercise] = {}
 _SOLVED: dict[str, str] = {}
@@ -53,14 +72,32 @@ def fix(number: str, answer: str, *, stub: str, minutes: int, difficulty: int, *
     return _register(Exercise(number, "fix", answer, minutes, difficulty, stub=textwrap.dedent(stub), **options))
 
 
-def predict(number: str, answer: str, *, right: object, misconceptions: list[tuple[object, str]], otherwise: str,
-            minutes: int, difficulty: int, tolerance: float = 1e-2) -> None:
+def predict(
+    number: str,
+    answer: str,
+    *,
+    right: object,
+    misconceptions: list[tuple[object, str]],
+    otherwise: str,
+    minutes: int,
+    difficulty: int,
+    tolerance: float = 1e-2,
+) -> None:
     """Register a prediction: the right value, at least three wrong ones with their own message, and one for the rest.
 
     A value is a number, a string (compared without case and blanks), a bool, or a tuple, list or tensor of numbers.
     """
-    _EXERCISES[number] = Exercise(number, "predict", answer, minutes, difficulty, right=right, otherwise=otherwise,
-                                  misconceptions=misconceptions, tolerance=tolerance)
+    _EXERCISES[number] = Exercise(
+        number,
+        "predict",
+        answer,
+        minutes,
+        difficulty,
+        right=right,
+        otherwise=otherwise,
+        misconceptions=misconceptions,
+        tolerance=tolerance,
+    )
 
 
 def explain(number: str, *, minutes: int, difficulty: int) -> None:
@@ -73,6 +110,7 @@ def _register(exercise: Exercise) -> Callable:
         exercise.cases = cases
         _EXERCISES[exercise.number] = exercise
         return cases
+
     return decorate
 
 
@@ -112,8 +150,9 @@ def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float =
     if not started(exercise, answer):
         return Result(exercise.number, NOT_STARTED)
     if not callable(answer):
-        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is "
-                                                f"{describe(snapshot(answer))}")
+        return Result(
+            exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is {describe(snapshot(answer))}"
+        )
     replaced = guard.put_back_functions(guard.ORIGINAL, only_by="__main__")
     calls = Plan(exercise, seed)
     run = guard.run(answer, calls.probes, exercise.call, seconds)
@@ -122,6 +161,7 @@ def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float =
 
 
 # --- has the reader begun? ---------------------------------------------------------------------------------------
+
 
 def started(exercise: Exercise, answer: object) -> bool:
     """False where the answer is still the stub: nothing but docstring, `...`, pass, raise or return None."""
@@ -146,7 +186,11 @@ def _says_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
     if isinstance(statement, ast.Return):
-        return statement.value is None or isinstance(statement.value, ast.Constant) and statement.value.value in (None, ...)
+        return (
+            statement.value is None
+            or isinstance(statement.value, ast.Constant)
+            and statement.value.value in (None, ...)
+        )
     if isinstance(statement, ast.Raise):
         return "NotImplementedError" in ast.dump(statement)
     return isinstance(statement, ast.Pass)
@@ -168,6 +212,7 @@ def _bare(tree: ast.AST) -> ast.AST:
 
 
 # --- predictions -------------------------------------------------------------------------------------------------
+
 
 def judge_value(exercise: Exercise, snap: dict) -> Result:
     """The state of a predicted value, given as a snapshot."""
@@ -199,8 +244,11 @@ def _plain(snap: dict) -> object:
 def _same_value(right: object, guess: object, tolerance: float) -> bool:
     right = _plain(snapshot(right))
     if isinstance(right, list):
-        return isinstance(guess, list) and len(right) == len(guess) and all(
-            _same_value(a, b, tolerance) for a, b in zip(right, guess, strict=True))
+        return (
+            isinstance(guess, list)
+            and len(right) == len(guess)
+            and all(_same_value(a, b, tolerance) for a, b in zip(right, guess, strict=True))
+        )
     if isinstance(right, (bool, str)) or isinstance(guess, (bool, str, list)):
         return type(right) is type(guess) and right == guess
     return abs(right - guess) <= (0 if isinstance(right, int) else tolerance * abs(right))

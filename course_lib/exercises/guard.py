@@ -1,4 +1,5 @@
 """Run an answer without trusting it: time and memory limit, captured output, restored globals."""
+
 import atexit
 import builtins
 import contextlib
@@ -25,9 +26,17 @@ _FOREIGN = (os.path.dirname(__file__), os.path.dirname(os.path.dirname(torch.__f
 _TORCH = os.path.dirname(torch.__file__)
 SECONDS = 10.0
 MEMORY = 2 * 2**30
-_WATCHED = {"builtins": builtins, "math": math, "time": time, "torch": torch, "torch.Tensor": torch.Tensor,
-            "torch.autograd": torch.autograd, "torch.linalg": torch.linalg,
-            "torch.nn.functional": torch.nn.functional, "torch.nn.Module": torch.nn.Module}
+_WATCHED = {
+    "builtins": builtins,
+    "math": math,
+    "time": time,
+    "torch": torch,
+    "torch.Tensor": torch.Tensor,
+    "torch.autograd": torch.autograd,
+    "torch.linalg": torch.linalg,
+    "torch.nn.functional": torch.nn.functional,
+    "torch.nn.Module": torch.nn.Module,
+}
 _IGNORED = {"input", "display", "exit", "quit", "copyright", "credits", "license", "help", "get_ipython", "Storage"}
 
 
@@ -46,6 +55,7 @@ class _Worker(threading.Thread):
 @dataclass
 class Probe:
     """One call of an answer: its arguments and how to call it ("plain", "gradient", "double", "device", "twice")."""
+
     args: tuple
     mode: str = "plain"
     gradient: tuple[int, ...] = ()
@@ -54,8 +64,9 @@ class Probe:
 @dataclass
 class Run:
     """What an answer did: one plain-data observation a probe that was reached, and what it did to its surroundings."""
+
     seen: list[dict] = field(default_factory=list)
-    stopped: str = ""                      # "time" or "memory"
+    stopped: str = ""  # "time" or "memory"
     printed: str = ""
     effects: list[str] = field(default_factory=list)
 
@@ -91,25 +102,26 @@ def run(answer: object, probes: list[Probe], call: object = None, seconds: float
         stack.enter_context(_no_display(result))
         stack.enter_context(_memory_limit())
         seen: list[dict] = []
-        left = threading.Event()           # set when the answer is given up while it still runs
+        left = threading.Event()  # set when the answer is given up while it still runs
         arguments = (answer, probes, call, seen, result.effects, functions, left)
         worker = _Worker(target=_work, args=arguments, daemon=True)
         worker.start()
         result.stopped = _wait(worker, seconds, max(3 * seconds, wall))
         left.set()
-    result.seen = list(seen)               # a copy: an abandoned thread can no longer add to it
+    result.seen = list(seen)  # a copy: an abandoned thread can no longer add to it
     result.printed = out.text
     result.effects = list(result.effects) + put_back_functions(functions) + _put_back(before)
     return result
 
 
-def _work(answer: object, probes: list[Probe], call: object, seen: list, effects: list, functions: dict,
-          left: threading.Event) -> None:
+def _work(
+    answer: object, probes: list[Probe], call: object, seen: list, effects: list, functions: dict, left: threading.Event
+) -> None:
     def guarded(*args: object) -> object:
         try:
             return call(answer, *args) if call else answer(*args)
-        finally:                           # before anything else uses what the answer may have replaced
-            if not left.is_set():          # later the world has moved on, and `functions` is out of date
+        finally:  # before anything else uses what the answer may have replaced
+            if not left.is_set():  # later the world has moved on, and `functions` is out of date
                 effects.extend(put_back_functions(functions))
 
     with contextlib.suppress(Stop), warnings.catch_warnings():
@@ -144,9 +156,12 @@ def _observe(answer: object, probe: Probe, kept: list) -> dict:
         return seen
     except Stop:
         raise
-    except BaseException as error:         # noqa: B902  an answer may raise anything, SystemExit included
-        return {"error": _explain(error), "after": snapshot(tuple(args)), "unwritten": isinstance(
-            error, NotImplementedError)}
+    except BaseException as error:  # noqa: B902  an answer may raise anything, SystemExit included
+        return {
+            "error": _explain(error),
+            "after": snapshot(tuple(args)),
+            "unwritten": isinstance(error, NotImplementedError),
+        }
 
 
 def _gradients(output: object, inputs: list[torch.Tensor]) -> list:
@@ -178,7 +193,7 @@ def _explain(error: BaseException) -> str:
         return "it calls exit(): an answer returns its result and lets the notebook go on"
     text, line = " ".join(str(error)[:300].split())[:160], ""
     trace = error.__traceback__
-    while trace is not None:               # the last line of the reader's own code; there may be millions
+    while trace is not None:  # the last line of the reader's own code; there may be millions
         code = trace.tb_frame.f_code
         if not code.co_filename.startswith(_FOREIGN):
             line = code.co_filename, trace.tb_lineno
@@ -199,7 +214,7 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
         while worker.is_alive() and not reason:
             worker.join(pause)
             pause = min(1.2 * pause, 0.1)
-            queued = max(queued, _queued(worker) - before)    # a thread that has ended tells nothing any more
+            queued = max(queued, _queued(worker) - before)  # a thread that has ended tells nothing any more
             if worker.is_alive() and (_cpu_time() > cpu or _clock() > end + min(queued, 10 * wall)):
                 reason = "time"
             elif _memory_used() - start > 0.8 * MEMORY:
@@ -248,6 +263,7 @@ def _memory_limit():
     """On Linux, let a huge allocation fail inside the answer instead of freezing the machine."""
     try:
         import resource
+
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         with open("/proc/self/statm", encoding="ascii") as file:
             limit = int(file.read().split()[0]) * 4096 + MEMORY
@@ -266,6 +282,7 @@ def _memory_limit():
 @contextlib.contextmanager
 def _no_exit():
     """exit(), quit(), os._exit() and input() raise inside the answer; the kernel lives on."""
+
     def leave(*_: object) -> None:
         raise SystemExit
 
@@ -273,10 +290,15 @@ def _no_exit():
         raise RuntimeError("an answer gets its inputs as arguments, it cannot ask for them with input()")
 
     def recursion(limit: int, original=sys.setrecursionlimit) -> None:
-        original(min(limit, 5000))         # millions of frames would hold the kernel up for minutes
+        original(min(limit, 5000))  # millions of frames would hold the kernel up for minutes
 
-    places = [(os, "_exit", leave), (os, "abort", leave), (builtins, "input", ask), (sys, "setrecursionlimit", recursion),
-              (sys, "setswitchinterval", lambda interval: None)]   # a thread that never gives way could not be stopped
+    places = [
+        (os, "_exit", leave),
+        (os, "abort", leave),
+        (builtins, "input", ask),
+        (sys, "setrecursionlimit", recursion),
+        (sys, "setswitchinterval", lambda interval: None),
+    ]  # a thread that never gives way could not be stopped
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         places.append((shell, "ask_exit", leave))
@@ -299,6 +321,7 @@ def _no_display(result: Run):
     publisher = getattr(shell, "display_pub", None)
     if publisher is not None:
         from IPython.core.displaypub import CapturingDisplayPublisher
+
         shell.display_pub = CapturingDisplayPublisher()
     try:
         yield
@@ -317,13 +340,20 @@ def _no_display(result: Run):
 def _surroundings() -> dict:
     numpy_state = numpy.random.get_state()
     return {
-        "the default dtype": torch.get_default_dtype(), "the default device": torch.get_default_device(),
-        "torch's random state": torch.random.get_rng_state(), "numpy's random state": numpy_state,
-        "Python's random state": random.getstate(), "the environment": dict(os.environ), "the working folder": os.getcwd(),
-        "the recursion limit": sys.getrecursionlimit(), "the number of threads": torch.get_num_threads(),
-        "the module search path": list(sys.path), "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "the default dtype": torch.get_default_dtype(),
+        "the default device": torch.get_default_device(),
+        "torch's random state": torch.random.get_rng_state(),
+        "numpy's random state": numpy_state,
+        "Python's random state": random.getstate(),
+        "the environment": dict(os.environ),
+        "the working folder": os.getcwd(),
+        "the recursion limit": sys.getrecursionlimit(),
+        "the number of threads": torch.get_num_threads(),
+        "the module search path": list(sys.path),
+        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
         "torch's print options": dict(vars(torch._tensor_str.PRINT_OPTS)),
-        "anomaly detection": torch.is_anomaly_enabled(), "matmul precision": torch.get_float32_matmul_precision(),
+        "anomaly detection": torch.is_anomaly_enabled(),
+        "matmul precision": torch.get_float32_matmul_precision(),
     }
 
 
@@ -333,12 +363,18 @@ def _environment(value: dict) -> None:
 
 
 _RESTORE = {
-    "the default dtype": torch.set_default_dtype, "the default device": torch.set_default_device,
-    "torch's random state": torch.random.set_rng_state, "numpy's random state": numpy.random.set_state,
-    "Python's random state": random.setstate, "the environment": _environment, "the working folder": os.chdir,
-    "the recursion limit": sys.setrecursionlimit, "the number of threads": torch.set_num_threads,
+    "the default dtype": torch.set_default_dtype,
+    "the default device": torch.set_default_device,
+    "torch's random state": torch.random.set_rng_state,
+    "numpy's random state": numpy.random.set_state,
+    "Python's random state": random.setstate,
+    "the environment": _environment,
+    "the working folder": os.chdir,
+    "the recursion limit": sys.setrecursionlimit,
+    "the number of threads": torch.set_num_threads,
     "the module search path": lambda value: sys.path.__setitem__(slice(None), value),
-    "deterministic mode": torch.use_deterministic_algorithms, "anomaly detection": torch.autograd.set_detect_anomaly,
+    "deterministic mode": torch.use_deterministic_algorithms,
+    "anomaly detection": torch.autograd.set_detect_anomaly,
     "torch's print options": lambda value: vars(torch._tensor_str.PRINT_OPTS).update(value),
     "matmul precision": torch.set_float32_matmul_precision,
 }
@@ -370,8 +406,10 @@ def _key(value: object) -> object:
 
 def functions_now() -> dict[str, dict]:
     """The functions of torch, builtins and math that answers and checkers use, as they are at this moment."""
-    return {name: {key: value for key, value in vars(place).items() if callable(value) and key not in _IGNORED}
-            for name, place in _WATCHED.items()}
+    return {
+        name: {key: value for key, value in vars(place).items() if callable(value) and key not in _IGNORED}
+        for name, place in _WATCHED.items()
+    }
 
 
 def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
@@ -380,11 +418,15 @@ def put_back_functions(before: dict[str, dict], only_by: str = "") -> list[str]:
     for name, place in _WATCHED.items():
         if place in (torch.Tensor, torch.nn.Module) and not only_by:
             for key in [k for k, v in vars(place).items() if callable(v) and k not in before[name]]:
-                delattr(place, key)        # an addition that hides an inherited method
+                delattr(place, key)  # an addition that hides an inherited method
                 effects.append(f"it replaces {name}.{key}")
         for key, value in before[name].items():
             new = vars(place).get(key)
-            if new is not value and not _by_torch(key, new) and (not only_by or getattr(new, "__module__", only_by) == only_by):
+            if (
+                new is not value
+                and not _by_torch(key, new)
+                and (not only_by or getattr(new, "__module__", only_by) == only_by)
+            ):
                 with contextlib.suppress(AttributeError, TypeError):
                     setattr(place, key, value)
                     effects.append(f"it replaces {name}.{key}")
@@ -434,13 +476,17 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         here = [t for t in used if id(t) not in self.there and t.dim() > 0]
         name = getattr(func, "__name__", "")
         result = func(*args, **kwargs)
-        if there and here and name not in ("__getitem__", "__setitem__", "copy_", "index_put_", "to", "type_as", "__get__"):
+        if (
+            there
+            and here
+            and name not in ("__getitem__", "__setitem__", "copy_", "index_put_", "to", "type_as", "__get__")
+        ):
             self.problem = self.problem or f"{name} mixes a new CPU tensor with the input"
         if name == "numpy" and there:
             self.problem = self.problem or "numpy() works on the CPU only"
         back = name == "cpu" or name == "to" and "cpu" in args
         if back:
-            result = result.clone()        # on a CPU it is the very same tensor
+            result = result.clone()  # on a CPU it is the very same tensor
         made_there = kwargs.get("device") not in (None, "cpu") and not used
         places = [a for a in (*args, kwargs.get("device")) if isinstance(a, torch.device)]
         moved = name == "to" and not back and not there and bool(places)
@@ -454,7 +500,7 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         return result
 
     def verdict(self, outputs: list[torch.Tensor]) -> str:
-        """"" where the outputs stay on the inputs' device, else what would go wrong."""
+        """ "" where the outputs stay on the inputs' device, else what would go wrong."""
         if self.problem:
             return self.problem
         return "" if all(id(t) in self.there for t in outputs) else "the result is a new CPU tensor"

@@ -51,13 +51,25 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
         shares = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
         return "\n".join(f"{c} " + " ".join(f"{v:.3f}" for v in row) for c, row in zip(classes, shares, strict=True))
 
-    yield case("x is a share of the width, y of the height, and class 0 becomes label 1", oracle, "0 0.5 0.5 0.2 0.4", (50, 100))
+    yield case(
+        "x is a share of the width, y of the height, and class 0 becomes label 1",
+        oracle,
+        "0 0.5 0.5 0.2 0.4",
+        (50, 100),
+    )
     yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 1", (40, 80))
     yield case("a text without lines should give boxes [0, 4] and labels [0]", oracle, "", (60, 90))
     yield case("blank lines and blanks at the end of a line hold no box", oracle, "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70))
-    yield case("blanks may come doubled, before the class, and alone on a line", oracle, "  1  0.3 0.6   0.2 0.2\n   \n", (30, 70))
+    yield case(
+        "blanks may come doubled, before the class, and alone on a line",
+        oracle,
+        "  1  0.3 0.6   0.2 0.2\n   \n",
+        (30, 70),
+    )
     yield case("the same line means other pixels in another picture", oracle, "0 0.5 0.5 0.2 0.4", (100, 50))
-    yield case("a picture may be higher than wide, and a class may have two digits", oracle, "17 0.5 0.5 0.2 0.2", (90, 30))
+    yield case(
+        "a picture may be higher than wide, and a class may have two digits", oracle, "17 0.5 0.5 0.2 0.2", (90, 30)
+    )
     yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.05 0.9 0.2 0.4", (50, 100))
     yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.95 0.1 0.2 0.4", (50, 100))
     yield case("two equal lines are two objects, and small ones count", oracle, "0 0.5 0.5 0.02 0.02\n" * 2, (30, 50))
@@ -93,8 +105,12 @@ def balanced_l1(draw: Draw) -> Iterator[Case]:
     yield case("very small errors should count as well", oracle, *pair(0.1, -0.05, 0, 0.02))
     yield case("no pairs at all should cost 0", oracle, torch.zeros(0, 4), torch.zeros(0, 4))
     yield case("a large error should not saturate", oracle, *pair(0, 50000, 0, -300))
-    yield case("the four errors should be summed, the pairs averaged", oracle,
-               draw.boxes(2) + draw.normal(2, 4, scale=2), draw.boxes(2))
+    yield case(
+        "the four errors should be summed, the pairs averaged",
+        oracle,
+        draw.boxes(2) + draw.normal(2, 4, scale=2),
+        draw.boxes(2),
+    )
     for n in (3, 5):
         true = draw.boxes(n)
         yield case("small and large errors may stand side by side", oracle, true + draw.normal(n, 4, scale=1.3), true)
@@ -142,14 +158,22 @@ def twin(draw: Draw) -> Iterator[Case]:
 
 
 predict(
-    "1.4", "pixels", right=0.2 * math.log(8), tolerance=0.025, minutes=5, difficulty=2,
+    "1.4",
+    "pixels",
+    right=0.2 * math.log(8),
+    tolerance=0.025,
+    minutes=5,
+    difficulty=2,
     misconceptions=[
         (20 * math.log(8), "that is what the class is worth with a = 20; here a is a hundredth of it"),
         (math.log(8), "that is the confidence loss by itself; how much of it reaches the total loss?"),
         (0.2, "that is a by itself; what does it multiply?"),
         (math.log(8) / 0.2, "a multiplies the confidence loss; you divided by it"),
-        (0.2 * math.log(8) / 4, "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
-                                "one pixel changes it by one"),
+        (
+            0.2 * math.log(8) / 4,
+            "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
+            "one pixel changes it by one",
+        ),
         (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
         (0.2 * math.log2(8), "the logarithm is the natural one: the confidence loss of 8 equal classes is ln 8, not 3"),
         (0.2 * math.log10(8), "the logarithm is the natural one, not the one of base 10"),
@@ -157,7 +181,7 @@ predict(
         (0, "little, but not nothing: work out both sides"),
     ],
     otherwise="write the total loss down twice, with a useless and with a perfect classification; by how much do they differ, and how many "
-              "pixels of one edge make the same difference?",
+    "pixels of one edge make the same difference?",
 )
 
 
@@ -176,14 +200,24 @@ def flip(draw: Draw) -> Iterator[Case]:
     def picture(rows: int, columns: int) -> Tensor:
         return draw.uniform(3, rows, columns)
 
-    yield case("the left edge should stay left of the right edge", oracle, picture(1, 2), torch.tensor([[0.0, 0, 1, 1]]))
+    yield case(
+        "the left edge should stay left of the right edge", oracle, picture(1, 2), torch.tensor([[0.0, 0, 1, 1]])
+    )
     yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
-    yield case("a box in the upper left corner should end in the upper right one", oracle, picture(2, 4),
-               torch.tensor([[0.0, 0, 1, 1]]))
+    yield case(
+        "a box in the upper left corner should end in the upper right one",
+        oracle,
+        picture(2, 4),
+        torch.tensor([[0.0, 0, 1, 1]]),
+    )
     yield case("corners need not be whole numbers", oracle, picture(2, 17), torch.tensor([[10.3, 0.4, 13.7, 1.6]]))
     for left in (-2.0, 3):
-        yield case("what hangs over one edge should hang over the other in the mirror", oracle, picture(3, 5),
-                   torch.tensor([[left, 1, left + 3, 2]]))
+        yield case(
+            "what hangs over one edge should hang over the other in the mirror",
+            oracle,
+            picture(3, 5),
+            torch.tensor([[left, 1, left + 3, 2]]),
+        )
     for n, rows, columns in ((1, 3, 5), (1, 7, 3), (2, 4, 7), (4, 6, 9), (11, 12, 8)):
         yield case("every box should follow its object", oracle, picture(rows, columns), draw.boxes(n, columns, rows))
 
@@ -208,10 +242,18 @@ def clip_to_picture(draw: Draw) -> Iterator[Case]:
     yield case("a box that hangs over the left edge should end there", oracle, torch.tensor([[1.0, 3, 6, 2]]), (6, 10))
     yield case("a box that hangs over the lower edge should end there", oracle, torch.tensor([[5.0, 6, 2, 4]]), (7, 12))
     yield case("no boxes should give [0, 4]", oracle, torch.zeros(0, 4), (6, 10))
-    yield case("a box larger than the picture should become the whole picture", oracle,
-               torch.tensor([[7.0, 4, 40, 20]]), (8, 12))
-    yield case("a box with its centre outside the picture should keep the part inside", oracle,
-               torch.tensor([[-1.0, 2, 6, 2]]), (5, 9))
+    yield case(
+        "a box larger than the picture should become the whole picture",
+        oracle,
+        torch.tensor([[7.0, 4, 40, 20]]),
+        (8, 12),
+    )
+    yield case(
+        "a box with its centre outside the picture should keep the part inside",
+        oracle,
+        torch.tensor([[-1.0, 2, 6, 2]]),
+        (5, 9),
+    )
     yield case("a picture may be higher than wide", oracle, torch.tensor([[3.0, 8, 8, 16]]), (12, 4))
     yield case("a sliver should stay a sliver", oracle, torch.tensor([[-1.75, 2, 4, 2]]), (5, 9))
     for n in (2, 3, 6, 13):

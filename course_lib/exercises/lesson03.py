@@ -7,13 +7,13 @@ from torch import Tensor
 
 from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
 
-CENTRES = '''
+CENTRES = """
 def cell_centres(rows, columns, stride):
     x = (torch.arange(columns) + 0.5) * stride
     y = (torch.arange(rows) + 0.5) * stride
     x, y = torch.meshgrid(x, y, indexing="ij")
     return torch.stack([x, y], dim=2).reshape(-1, 2)
-'''
+"""
 
 
 @write("3.1", "place_of", minutes=15, difficulty=2, empty=False)

@@ -1,4 +1,5 @@
 """What is called to check an answer, and what is made of it: cases, the plan of calls, the verdict."""
+
 import contextlib
 import inspect
 import math
@@ -16,6 +17,7 @@ NOT_STARTED, NOT_YET, CORRECT = "not started", "not yet", "correct"
 @dataclass(frozen=True)
 class Case:
     """One call of the answer: the property it tests, the arguments, and what to hold the result against."""
+
     says: str
     args: tuple
     oracle: Callable | None = None
@@ -38,6 +40,7 @@ def judged(says: str, judge: Callable, *args: object) -> Case:
 @dataclass
 class Exercise:
     """A registered exercise: its number, kind, and how it is checked."""
+
     number: str
     kind: str
     answer: str
@@ -66,6 +69,7 @@ class Exercise:
 @dataclass(frozen=True)
 class Result:
     """The state of one exercise and, for "not yet", what is wrong."""
+
     number: str
     state: str
     message: str = ""
@@ -99,11 +103,14 @@ class Draw:
 
     def boxes(self, n: int, width: int = 50, height: int = 30) -> torch.Tensor:
         """n boxes [n, 4] xyxy with whole-number corners inside a picture, at least 2 pixels wide and high."""
+
         def edges(length: int) -> tuple[torch.Tensor, torch.Tensor]:
             first = torch.randint(0, length - 2, (n,), generator=self.generator)
             share = torch.rand(n, generator=self.generator)
             return first, first + 2 + (share * (length - first - 1)).long().clamp(max=length - 2).minimum(
-                length - 2 - first)
+                length - 2 - first
+            )
+
         (left, right), (top, bottom) = edges(width), edges(height)
         return torch.stack([left, top, right, bottom], dim=1).float().reshape(n, 4)
 
@@ -124,14 +131,21 @@ class Plan:
 
     def _modes(self) -> list[tuple[str, int]]:
         e = self.exercise
-        wanted = [("gradient", 3 if e.gradient else 0), ("double", 3 if e.dtype else 0),
-                  ("device", 3 if e.device else 0), ("twice", 1)]
+        wanted = [
+            ("gradient", 3 if e.gradient else 0),
+            ("double", 3 if e.dtype else 0),
+            ("device", 3 if e.device else 0),
+            ("twice", 1),
+        ]
         return [(mode, most) for mode, most in wanted if most]
 
     def _smallest(self, mode: str, most: int) -> list[int]:
         """The smallest cases without empty inputs; for dtype, device and gradient they must hold a float tensor."""
-        full = [i for i, c in enumerate(self.cases) if not is_empty(c.args) and (mode == "twice" or any(
-            t.is_floating_point() for t in tensors(c.args)))]
+        full = [
+            i
+            for i, c in enumerate(self.cases)
+            if not is_empty(c.args) and (mode == "twice" or any(t.is_floating_point() for t in tensors(c.args)))
+        ]
         return sorted(full, key=lambda i: size(self.cases[i].args))[:most]
 
     def _add_large_gradient(self) -> None:
@@ -170,16 +184,23 @@ class Plan:
         number = self.exercise.number
         if run.seen and all(seen.get("unwritten") for seen in run.seen):
             return Result(number, NOT_STARTED)
-        faults = [(rank, is_empty(self.cases[i].args), size(self.cases[i].args), text)
-                  for (i, mode), seen in zip(self.plan, run.seen, strict=False)
-                  for rank, text in self._faults(i, mode, seen)]
+        faults = [
+            (rank, is_empty(self.cases[i].args), size(self.cases[i].args), text)
+            for (i, mode), seen in zip(self.plan, run.seen, strict=False)
+            for rank, text in self._faults(i, mode, seen)
+        ]
         if run.stopped:
             i = self.plan[min(len(run.seen), len(self.plan) - 1)][0]
-            why = {"time": "it should end within seconds, yours was still running when it was stopped",
-                   "memory": "it takes more than 2 GB of memory", "interrupt": "interrupted"}[run.stopped]
+            why = {
+                "time": "it should end within seconds, yours was still running when it was stopped",
+                "memory": "it takes more than 2 GB of memory",
+                "interrupt": "interrupted",
+            }[run.stopped]
             faults.append((0, False, 0, f"{why}, {self.inputs(i)}"))
         if run.effects:
-            faults.append((5, False, 0, f"an answer should leave its surroundings alone, yours does not: {run.effects[0]}"))
+            faults.append(
+                (5, False, 0, f"an answer should leave its surroundings alone, yours does not: {run.effects[0]}")
+            )
         if run.printed.strip() and self.exercise.quiet:
             line = run.printed.strip().splitlines()[0][:60]
             faults.append((6, False, 0, f"it should return its result and print nothing, yours prints {line!r}"))
@@ -202,8 +223,11 @@ class Plan:
                 yield 2, f"the same input should give the same result every time: {wrong} the second time, {where}"
         if mode == "plain" and self.exercise.inputs_unchanged:
             before, after = snapshot(self.cases[i].args)["items"], seen["after"]["items"]
-            changed = [n for n, a, b in zip(self.names, before, after, strict=False)
-                       if difference(a, b, 0.0) or _each(a, "grad") != _each(b, "grad")]
+            changed = [
+                n
+                for n, a, b in zip(self.names, before, after, strict=False)
+                if difference(a, b, 0.0) or _each(a, "grad") != _each(b, "grad")
+            ]
             if changed:
                 yield 2, f"the input should stay unchanged, yours changes {' and '.join(changed)}, {where}"
         if seen.get("overwritten"):
@@ -219,7 +243,10 @@ class Plan:
         elif mode == "double" and (wrong := self._wrong_in_double(i, seen["output"])):
             yield 4, f"float64 numbers should give the same result as float32: {wrong}, {where}"
         if mode == "device" and seen["device"]:
-            yield 4, f"the device should be kept (on a GPU this fails: {seen['device']}; give device=… of the input), {where}"
+            yield (
+                4,
+                f"the device should be kept (on a GPU this fails: {seen['device']}; give device=… of the input), {where}",
+            )
 
     def _manners(self, i: int, output: dict) -> Iterator[str]:
         """What is wrong with a result whose numbers may be right: it asks for a gradient, or changes the dtype."""
@@ -236,8 +263,11 @@ class Plan:
         return self.in_double[i] and difference(self.in_double[i], _single(output), self.exercise.tolerance)
 
     def _context(self, mode: str) -> str:
-        return {"gradient": "the input should be allowed to require a gradient", "twice": "a second call should work",
-                "double": "a float64 input should work"}.get(mode, "")
+        return {
+            "gradient": "the input should be allowed to require a gradient",
+            "twice": "a second call should work",
+            "double": "a float64 input should work",
+        }.get(mode, "")
 
     def wrong(self, i: int, output: dict) -> str | None:
         """What is wrong with the result of case i (a snapshot), or None."""
@@ -264,8 +294,10 @@ class Plan:
             low, high = min(below, above), max(below, above)
             slack = 0.02 * max(1.0, abs(low), abs(high))
             if not low - slack <= flat[k] <= high + slack:
-                return (f"the gradient should flow: {what} is {flat[k]:.3g} at number {k + 1} of {', '.join(names)}, "
-                        f"right is {below:.3g}")
+                return (
+                    f"the gradient should flow: {what} is {flat[k]:.3g} at number {k + 1} of {', '.join(names)}, "
+                    f"right is {below:.3g}"
+                )
         return None
 
     def _inputs(self, i: int) -> list[torch.Tensor]:

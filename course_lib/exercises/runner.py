@@ -4,6 +4,7 @@ It knows neither the right results nor the verdict; the process that started it 
 JSON task a line; what was its standard output at the start carries one JSON answer a line, and student code prints
 into nothing.
 """
+
 import ast
 import contextlib
 import json
@@ -37,7 +38,7 @@ def run_cell(source: str, namespace: dict, whole: bool, label: str) -> None:
             exec(compile(ast.Module([node], []), label, "exec"), namespace)
         except guard.Stop:
             raise
-        except BaseException:              # noqa: S112  a cell that fails must not fail the next
+        except BaseException:  # noqa: S112  a cell that fails must not fail the next
             continue
 
 
@@ -92,7 +93,7 @@ def limits(memory: int, seconds: int) -> None:
 def hide_checkers() -> None:
     """An answer cannot import the checkers by their name."""
     for name in [n for n in sys.modules if n.startswith("course_lib.exercises")]:
-        sys.modules[name] = None           # type: ignore[assignment]
+        sys.modules[name] = None  # type: ignore[assignment]
     for lesson in range(1, 100):
         sys.modules[f"course_lib.exercises.lesson{lesson:02d}"] = None  # type: ignore[assignment]
 
@@ -115,7 +116,7 @@ def main() -> None:
         found = answer(task, calls)
         send(dumps({"exercise": task["exercise"], **found}) + "\n")
         channel.flush()
-        if found.get("stopped"):           # its thread may still be running: the next task gets a fresh process
+        if found.get("stopped"):  # its thread may still be running: the next task gets a fresh process
             os._exit(0)
 
 

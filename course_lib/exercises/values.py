@@ -3,6 +3,7 @@
 A snapshot holds only dicts, lists, numbers and strings, so it can be compared without calling anything that an
 answer may have replaced, and sent between processes as JSON.
 """
+
 import math
 
 import numpy
@@ -18,7 +19,7 @@ def snapshot(value: object, depth: int = 0) -> dict:
     """Describe `value` with plain data; a tensor is described by kind, dtype, shape, gradient and values."""
     if isinstance(value, torch.Tensor):
         return _tensor(value)
-    if isinstance(value, numpy.generic):   # numpy's numbers count as Python's
+    if isinstance(value, numpy.generic):  # numpy's numbers count as Python's
         value = _item(value)
     if value is None or type(value) in (bool, int, float, str):
         return {"kind": type(value).__name__, "value": value if not isinstance(value, str) else value[:20_000]}
@@ -111,8 +112,16 @@ def describe(snap: dict) -> str:
     """What kind of thing a snapshot describes, for messages about a wrong type."""
     if snap["kind"].startswith("tensor"):
         return f"a {snap['dtype']} tensor of shape {snap['shape']}"
-    names = {"NoneType": "None (is a return missing?)", "str": "a string", "int": "an int", "float": "a float",
-             "bool": "a bool", "list": "a list", "tuple": "a tuple", "dict": "a dict"}
+    names = {
+        "NoneType": "None (is a return missing?)",
+        "str": "a string",
+        "int": "an int",
+        "float": "a float",
+        "bool": "a bool",
+        "list": "a list",
+        "tuple": "a tuple",
+        "dict": "a dict",
+    }
     text = names.get(snap["kind"], "a " + snap["kind"].lstrip("."))
     return f"{text} of {len(snap['items'])}" if "items" in snap else text
 

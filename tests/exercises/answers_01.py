@@ -1,4 +1,5 @@
 """Wrong and right answers to lesson 1's exercises."""
+
 import math
 
 import torch
@@ -189,7 +190,9 @@ def read_yolo_one_dict(text, size, target={}):  # noqa: B006
 BUFFER = torch.zeros(100, 4)
 
 
-@wrong("1.1", "boxes of all calls in one tensor", says="a later call should leave an earlier result", only_behaviour=True)
+@wrong(
+    "1.1", "boxes of all calls in one tensor", says="a later call should leave an earlier result", only_behaviour=True
+)
 def read_yolo_one_tensor(text, size):
     result = read_yolo_tensor(text, size)
     return {**result, "boxes": BUFFER[: len(result["labels"])].copy_(result["boxes"])}

@@ -56,9 +56,13 @@ def test_cases(exercise):
         assert len(plan.cases) >= 3
         assert not exercise.empty or any(plans.is_empty(c.args) for c in plan.cases), "no case with an empty input"
         for c in plan.cases:
-            assert c.oracle is None or values.difference(
-                values.snapshot(c.oracle(*values.clone(c.args))), values.snapshot(c.oracle(*c.args)), 0
-            ) is None, "the oracle changes its input or is random"
+            assert (
+                c.oracle is None
+                or values.difference(
+                    values.snapshot(c.oracle(*values.clone(c.args))), values.snapshot(c.oracle(*c.args)), 0
+                )
+                is None
+            ), "the oracle changes its input or is random"
 
 
 @each("fix")

@@ -18,6 +18,7 @@ STUB = "def f(x):\n    return x + 1\n"
 @pytest.fixture
 def exercise():
     """Double every number; gradient must flow."""
+
     def build(**options):
         @framework.write("98.1", "double", minutes=1, difficulty=1, gradient=(0,), **options)
         def double(draw: Draw):
@@ -27,7 +28,9 @@ def exercise():
             yield case("a number should be doubled", oracle, torch.tensor([3.0]))
             yield case("nothing should stay nothing", oracle, torch.zeros(0))
             yield case("all numbers should be doubled", oracle, draw.uniform(2, 3))
+
         return framework._EXERCISES["98.1"]
+
     yield build
     framework._EXERCISES.pop("98.1", None)
 
@@ -64,7 +67,10 @@ ANSWERS = {
     "recursion": (lambda x: ANSWERS["recursion"][0](x), "raises RecursionError"),
     "not a function": (3, "should be a function, yours is an int"),
     "detached": (lambda x: good(x.detach()), "gradient should flow back to x"),
-    "gradient halved": (lambda x: good(x.detach()) / 2 + x, "gradient should flow: the gradient is 1 at number 1 of x, right is 2"),
+    "gradient halved": (
+        lambda x: good(x.detach()) / 2 + x,
+        "gradient should flow: the gradient is 1 at number 1 of x, right is 2",
+    ),
     "in place": (lambda x: x.mul_(2), "input should stay unchanged"),
     "in place, quietly": (lambda x: good(x) + 0 * x.data.mul_(2).sum(), ""),
     "float32": (lambda x: good(x.float()), "float64 goes in, float32 comes out"),
@@ -86,26 +92,42 @@ ANSWERS = {
     "recursion limit": (lambda x: sys.setrecursionlimit(5000) or good(x), "the recursion limit"),
     "torch.allclose": (lambda x: setattr(torch, "allclose", lambda *a: True) or good(x), "replaces torch.allclose"),
     "Tensor.tolist": (lambda x: setattr(torch.Tensor, "tolist", lambda t: [6.0]) or x * 0, "should be doubled"),
-    "isinstance": (lambda x: setattr(__import__("builtins"), "isinstance", lambda *a: True) or good(x), "replaces builtins"),
+    "isinstance": (
+        lambda x: setattr(__import__("builtins"), "isinstance", lambda *a: True) or good(x),
+        "replaces builtins",
+    ),
     "sys.path": (lambda x: sys.path.append("x") or good(x), "module search path"),
     "print options": (lambda x: torch.set_printoptions(precision=1) or good(x), "torch's print options"),
     "anomaly detection": (lambda x: torch.autograd.set_detect_anomaly(True) and None or good(x), "anomaly detection"),
     "the checker itself": (lambda x: setattr(plan.Plan, "judge", lambda *a: "correct") or x, "should be doubled"),
     "the comparison": (lambda x: setattr(plan, "difference", lambda *a: None) or x, "should be doubled"),
-    "the snapshot": (lambda x: setattr(guard, "snapshot", lambda *a: dict(kind="int", value=6)) or x, "should be doubled"),
+    "the snapshot": (
+        lambda x: setattr(guard, "snapshot", lambda *a: dict(kind="int", value=6)) or x,
+        "should be doubled",
+    ),
     "big allocation": (lambda x: torch.zeros(10**12), "raises RuntimeError"),
     "object whose comparison says yes": (lambda x: type("Yes", (), {"__eq__": lambda *a: True})(), "yours is"),
     "tensor subclass": (lambda x: type("T", (torch.Tensor,), {"tolist": lambda t: [6.0]})(x * 0), "should be doubled"),
     "float subclass": (lambda x: type("F", (float,), {"__sub__": lambda *a: 0})(6), "yours is"),
-    "one result for all calls": (lambda x, out=torch.zeros(6): out[: x.numel()].copy_(2 * x.detach().flatten()).reshape(x.shape),  # noqa: B008
-                                 "a later call should leave an earlier result alone"),
-    "requires a gradient": (lambda x: good(x) if x.requires_grad else good(x).requires_grad_(), "should not require a gradient"),
+    "one result for all calls": (
+        lambda x, out=torch.zeros(6): out[: x.numel()].copy_(2 * x.detach().flatten()).reshape(x.shape),  # noqa: B008
+        "a later call should leave an earlier result alone",
+    ),
+    "requires a gradient": (
+        lambda x: good(x) if x.requires_grad else good(x).requires_grad_(),
+        "should not require a gradient",
+    ),
     "input requires a gradient": (lambda x: good(x.requires_grad_()), "the input should stay unchanged"),
     "wrong in float64": (lambda x: good(x) + (x.dtype == torch.float64), "float64 numbers should give the same result"),
-    "right for one number, gradient lost for many": (lambda x: good(x) if x.numel() < 2 else good(x.detach()) + 0 * x,
-                                                     "gradient should flow: the gradient of all results"),
+    "right for one number, gradient lost for many": (
+        lambda x: good(x) if x.numel() < 2 else good(x.detach()) + 0 * x,
+        "gradient should flow: the gradient of all results",
+    ),
     "time": (lambda x: setattr(time, "time", lambda: 0) or good(x), "replaces time.time"),
-    "torch.autograd": (lambda x: setattr(torch.autograd, "grad", lambda *a, **k: [2 * x]) or good(x).detach(), "gradient should flow"),
+    "torch.autograd": (
+        lambda x: setattr(torch.autograd, "grad", lambda *a, **k: [2 * x]) or good(x).detach(),
+        "gradient should flow",
+    ),
     "generator": (lambda x: (v for v in x), "yours is a generator"),
     "a list that holds itself": (lambda x: (GLOBAL.append(GLOBAL), GLOBAL.pop())[1] or GLOBAL, "yours is a list"),
 }
@@ -115,12 +137,31 @@ ANSWERS = {
 def test_whatever_an_answer_does(exercise, label):
     answer, says = ANSWERS[label]
     del GLOBAL[:]
-    state = (torch.get_default_dtype(), torch.random.get_rng_state().tolist(), os.getcwd(), dict(os.environ),
-             sys.getrecursionlimit(), torch.allclose, torch.Tensor.tolist, isinstance, list(sys.path), random.getstate())
+    state = (
+        torch.get_default_dtype(),
+        torch.random.get_rng_state().tolist(),
+        os.getcwd(),
+        dict(os.environ),
+        sys.getrecursionlimit(),
+        torch.allclose,
+        torch.Tensor.tolist,
+        isinstance,
+        list(sys.path),
+        random.getstate(),
+    )
     result = verdict(exercise(), answer)
-    assert state == (torch.get_default_dtype(), torch.random.get_rng_state().tolist(), os.getcwd(), dict(os.environ),
-                     sys.getrecursionlimit(), torch.allclose, torch.Tensor.tolist, isinstance, list(sys.path),
-                     random.getstate())
+    assert state == (
+        torch.get_default_dtype(),
+        torch.random.get_rng_state().tolist(),
+        os.getcwd(),
+        dict(os.environ),
+        sys.getrecursionlimit(),
+        torch.allclose,
+        torch.Tensor.tolist,
+        isinstance,
+        list(sys.path),
+        random.getstate(),
+    )
     if says == "correct":
         assert result.state == "correct", result
     else:
@@ -172,25 +213,39 @@ def test_an_answer_that_takes_all_memory(exercise):
     assert any(words in verdict(exercise(), hoard, seconds=60).message for words in ("memory", "MemoryError"))
 
 
-@pytest.mark.parametrize("source", [
-    "def f(x):\n    ...", "def f(x):\n    pass", 'def f(x):\n    """Doc."""', 'def f(x):\n    """Doc."""\n    ...\n',
-    "def f(x):\n    raise NotImplementedError", "def f(x):\n    raise NotImplementedError('todo')",
-    "def f(x) -> int:\n    return None  # here", "def f(x):\n    return", "def f(x):\n    return ...",
-    "class f:\n    def __init__(self):\n        ...\n    def g(self):\n        pass",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x):\n    ...",
+        "def f(x):\n    pass",
+        'def f(x):\n    """Doc."""',
+        'def f(x):\n    """Doc."""\n    ...\n',
+        "def f(x):\n    raise NotImplementedError",
+        "def f(x):\n    raise NotImplementedError('todo')",
+        "def f(x) -> int:\n    return None  # here",
+        "def f(x):\n    return",
+        "def f(x):\n    return ...",
+        "class f:\n    def __init__(self):\n        ...\n    def g(self):\n        pass",
+    ],
+)
 def test_stubs_are_not_started(source):
     import ast
+
     assert framework.is_stub(ast.parse(source))
 
 
-@pytest.mark.parametrize("source", ["def f(x):\n    return x", "def f(x):\n    y = 1\n    ...", "f = None", "class f:\n    x = 1"])
+@pytest.mark.parametrize(
+    "source", ["def f(x):\n    return x", "def f(x):\n    y = 1\n    ...", "f = None", "class f:\n    x = 1"]
+)
 def test_begun_answers_are_not_stubs(source):
     import ast
+
     assert not framework.is_stub(ast.parse(source))
 
 
 def test_fix_stub_counts_whatever_its_comments_hints_and_spaces():
     import ast
+
     same = 'def f(x: int) -> int:\n    """Add one."""\n    # one more\n    return (x +  1)\n'
     assert framework.is_stub(ast.parse(same), STUB)
     assert not framework.is_stub(ast.parse("def f(x):\n    return x + 2"), STUB)
@@ -201,6 +256,7 @@ def test_not_implemented_when_run_is_not_started(exercise):
     def todo(x):
         helper = 3
         raise NotImplementedError(helper)
+
     assert verdict(exercise(), todo).state == "not started"
 
 
@@ -225,13 +281,16 @@ def test_the_oracle_runs_before_the_answer_and_on_its_own_copy(exercise):
             result = 2 * x
             x.zero_()
         return result
+
     assert "input should stay unchanged" in verdict(exercise(), spoil).message
 
 
 def test_functions_that_a_notebook_cell_replaced_are_put_back(exercise):
     original = torch.tensor
+
     def fake(*args, **kwargs):
         return original([0.0])
+
     fake.__module__ = "__main__"
     torch.tensor = fake
     result = verdict(exercise(), lambda x: original([0.0]))
@@ -241,7 +300,7 @@ def test_functions_that_a_notebook_cell_replaced_are_put_back(exercise):
 
 
 def test_what_torch_replaces_itself_is_not_held_against_an_answer(exercise, monkeypatch):
-    wrapped = torch.overrides.is_tensor_like       # any function of torch's own, under the name that it replaces
+    wrapped = torch.overrides.is_tensor_like  # any function of torch's own, under the name that it replaces
     assert guard._by_torch("is_tensor_like", wrapped) and not guard._by_torch("manual_seed", wrapped)
     monkeypatch.setattr(guard, "_by_torch", lambda key, new: key == "manual_seed")
     original = torch.manual_seed
@@ -255,11 +314,16 @@ def test_dtype_of_answers_that_are_not_unique():
     def any_order(draw: Draw):
         def judge(result, x):
             return None if sorted(result.tolist()) == sorted(x.tolist()) else "numbers are missing"
+
         yield plan.judged("the numbers should stay", judge, torch.tensor([3.0, 1.0]))
         yield plan.judged("nothing should stay nothing", judge, torch.zeros(0))
+
     try:
-        for answer, says in ((lambda x: x.flip(0), ""), (lambda x: x.double(), "float32 goes in, float64 comes out"),
-                             (lambda x: x.numpy(), "the result has the wrong form, yours is a numpy.ndarray")):
+        for answer, says in (
+            (lambda x: x.flip(0), ""),
+            (lambda x: x.double(), "float32 goes in, float64 comes out"),
+            (lambda x: x.numpy(), "the result has the wrong form, yours is a numpy.ndarray"),
+        ):
             result = verdict(framework._EXERCISES["98.2"], answer)
             assert (result.state == "correct") if not says else (says in result.message), result
     finally:
@@ -268,8 +332,10 @@ def test_dtype_of_answers_that_are_not_unique():
 
 def test_a_notebook_cell_cannot_replace_the_comparison(exercise):
     original = plan.difference
+
     def agree(*args):
         return None
+
     agree.__module__ = "__main__"
     plan.difference = agree
     result = verdict(exercise(), lambda x: x)
@@ -278,8 +344,10 @@ def test_a_notebook_cell_cannot_replace_the_comparison(exercise):
 
 def test_figures_are_closed(exercise):
     import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+
     mine = plt.figure()
     result = verdict(exercise(), lambda x: plt.plot([1]) and plt.figure() and good(x))
     assert "draws or displays" in result.message and plt.get_fignums() == [mine.number]
@@ -300,29 +368,32 @@ def test_check_and_summary_print_one_line_and_never_raise(exercise, capsys, monk
     framework._SOLVED.clear()
 
 
-@pytest.mark.parametrize("answer,message", [
-    (lambda x: x * torch.ones(3, 2)[0, 0].item() * 2, ""),
-    (lambda x: x.new_zeros(x.shape) + 2 * x, ""),
-    (lambda x: torch.zeros_like(x) + 2 * x, ""),
-    (lambda x: torch.zeros(x.shape, dtype=x.dtype, device=x.device) + 2 * x, ""),
-    (lambda x: x * torch.tensor(2.0), ""),
-    (lambda x: (2 * x)[torch.arange(len(x))], ""),
-    (lambda x: torch.stack([2 * v for v in x]) if len(x) else 2 * x, ""),
-    (lambda x: torch.where(x > 0, 2 * x, 2 * x), ""),
-    (lambda x: torch.maximum(2 * x, torch.tensor(0.0, dtype=x.dtype)), ""),
-    (lambda x: torch.zeros(x.shape).to(device=x.device, dtype=x.dtype) + 2 * x, ""),
-    (lambda x: torch.zeros(x.shape).to(x) + 2 * x, ""),
-    (lambda x: torch.zeros(x.shape).type_as(x) + 2 * x, ""),
-    (lambda x: x.clone().copy_(torch.tensor((2 * x).tolist()).to(x.dtype)), ""),
-    (lambda x: torch.cat([row[None] * 2 for row in x]) if len(x) else x * 2, ""),
-    (lambda x: torch.zeros(x.shape, dtype=x.dtype, device="cpu") + 2 * x, "mixes"),
-    (lambda x: torch.from_numpy(2 * x.numpy()), "numpy() works on the CPU only"),
-    (lambda x: torch.from_numpy(2 * x.cpu().numpy()).to(x.device), ""),
-    (lambda x: (2 * x).cpu(), "new CPU tensor"),
-    (lambda x: torch.cat([2 * x, torch.zeros(0, *x.shape[1:], dtype=x.dtype)]), "mixes"),
-    (lambda x: torch.tensor(x.detach().tolist(), dtype=x.dtype) + x, "mixes"),
-    (lambda x: (2 * x).to(torch.device("cpu")), ""),
-])
+@pytest.mark.parametrize(
+    "answer,message",
+    [
+        (lambda x: x * torch.ones(3, 2)[0, 0].item() * 2, ""),
+        (lambda x: x.new_zeros(x.shape) + 2 * x, ""),
+        (lambda x: torch.zeros_like(x) + 2 * x, ""),
+        (lambda x: torch.zeros(x.shape, dtype=x.dtype, device=x.device) + 2 * x, ""),
+        (lambda x: x * torch.tensor(2.0), ""),
+        (lambda x: (2 * x)[torch.arange(len(x))], ""),
+        (lambda x: torch.stack([2 * v for v in x]) if len(x) else 2 * x, ""),
+        (lambda x: torch.where(x > 0, 2 * x, 2 * x), ""),
+        (lambda x: torch.maximum(2 * x, torch.tensor(0.0, dtype=x.dtype)), ""),
+        (lambda x: torch.zeros(x.shape).to(device=x.device, dtype=x.dtype) + 2 * x, ""),
+        (lambda x: torch.zeros(x.shape).to(x) + 2 * x, ""),
+        (lambda x: torch.zeros(x.shape).type_as(x) + 2 * x, ""),
+        (lambda x: x.clone().copy_(torch.tensor((2 * x).tolist()).to(x.dtype)), ""),
+        (lambda x: torch.cat([row[None] * 2 for row in x]) if len(x) else x * 2, ""),
+        (lambda x: torch.zeros(x.shape, dtype=x.dtype, device="cpu") + 2 * x, "mixes"),
+        (lambda x: torch.from_numpy(2 * x.numpy()), "numpy() works on the CPU only"),
+        (lambda x: torch.from_numpy(2 * x.cpu().numpy()).to(x.device), ""),
+        (lambda x: (2 * x).cpu(), "new CPU tensor"),
+        (lambda x: torch.cat([2 * x, torch.zeros(0, *x.shape[1:], dtype=x.dtype)]), "mixes"),
+        (lambda x: torch.tensor(x.detach().tolist(), dtype=x.dtype) + x, "mixes"),
+        (lambda x: (2 * x).to(torch.device("cpu")), ""),
+    ],
+)
 def test_pretended_device(exercise, answer, message):
     e = exercise()
     e.gradient = ()
@@ -334,6 +405,7 @@ def test_limits_are_put_back():
     if sys.platform != "linux":
         pytest.skip("Linux only")
     import resource
+
     before = resource.getrlimit(resource.RLIMIT_AS)
     guard.run(lambda: torch.zeros(10**12), [guard.Probe(())])
     assert resource.getrlimit(resource.RLIMIT_AS) == before
