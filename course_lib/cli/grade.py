@@ -1,8 +1,8 @@
 """Grade submitted notebooks: `python -m course_lib.cli.grade FOLDER` writes grades.csv (name, exercise, state, message).
 
 Every notebook below FOLDER is a submission. Its answers run in a process of their own, with limits on time and memory,
-on inputs drawn afresh for this run; this process, which never runs a line of theirs, works out the right results and
-judges. Exercises are found by their cell tags, or by the name of the function where the tags were lost. Check cells,
+on inputs drawn afresh for this run. That process sends back what it saw, as plain data. This process, which never runs
+a line of theirs, works out the right results and judges. Exercises are found by their cell tags, or by the name of the function where the tags were lost. Check cells,
 and everything at the top level of other cells but imports, definitions and constants, are not run.
 
 What an answer cannot do: print a verdict, change the framework or the CSV's content, end the grading, look the right
@@ -27,11 +27,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.exercises import framework, guard
-from course_lib.exercises.framework import NOT_STARTED, NOT_YET, Exercise, Plan, Result
+from course_lib.exercises import framework, guard, verdict
+from course_lib.exercises.framework import CORRECT, NOT_STARTED, NOT_YET, Exercise, Plan, Result
 from course_lib.exercises.values import describe, snapshot
 
-SECONDS = 10.0
+SECONDS = 10.0  # of processor time an exercise
+WALL = 60.0  # by the clock
 MEMORY = 2 * 2**30
 
 
@@ -129,7 +130,6 @@ class Submission:
         self.results: dict[str, Result] = {}
         self.exercises: list[Exercise] = []
         self.plans: dict[str, Plan] = {}
-        self.retried: set[str] = set()
 
     def grade(self) -> dict[str, Result]:
         """A result for every counted exercise of the lesson; "" as the number where there is no lesson to be found."""
@@ -191,6 +191,7 @@ class Submission:
             "value": exercise.kind == "predict",
             "cells": cells,
             "seconds": self.seconds,
+            "wall": WALL,
             "probes": [],
         }
         if exercise.kind != "predict":
@@ -204,22 +205,20 @@ class Submission:
     def _run(self, tasks: list[dict]) -> int:
         """Send tasks to a fresh process and judge what comes back; return how many were settled.
 
-        A task whose reply cannot be trusted, perhaps due to the one before it, gets a second try in a fresh process.
+        Whatever is not correct, perhaps due to an answer before it, gets a second try in a process of its own.
         """
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=30 * self.seconds + 600)
-                if reply is None and exercise.number not in self.retried:
-                    self.retried.add(exercise.number)
-                    return count
                 try:
-                    self.results[exercise.number] = self._judge(exercise, reply)
+                    result = self._judge(exercise, child.ask(task))
                 except Exception:  # a reply that student code has made up
-                    self._settle(exercise, NOT_YET, "the answer tampered with its result")
-                    return count + 1
-                if isinstance(reply, str) or reply.get("stopped"):
-                    return count + 1
+                    result = Result(exercise.number, NOT_YET, "the answer tampered with its result")
+                if result.state != CORRECT and count:
+                    return count
+                self.results[exercise.number] = result
+                if result.state != CORRECT:
+                    return 1
         return len(tasks)
 
     def _judge(self, exercise: Exercise, reply: dict | str) -> Result:
@@ -244,8 +243,7 @@ class Submission:
         seen, stopped = reply["seen"], str(reply["stopped"])
         if not stopped and len(seen) != len(plan.probes):
             raise ValueError("calls are missing")
-        effects = [str(effect) for effect in reply.get("effects", [])]
-        return plan.judge(guard.Run(seen, stopped, str(reply.get("printed", "")), effects))
+        return verdict.judge(plan, guard.Run(seen, stopped, str(reply["printed"]), bool(reply["drew"])))
 
 
 class Child:
@@ -253,6 +251,7 @@ class Child:
 
     def __init__(self, tasks: list[dict], seconds: float) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COURSE"))}
+        environment |= {"PYTHONPATH": str(Path(framework.__file__).parents[2])}  # the same course_lib as here
         environment |= {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
@@ -267,8 +266,7 @@ class Child:
         )
         self.lines: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        calls = [t["exercise"] for t in tasks if framework.find(t["exercise"]).call]
-        self._send({"memory": MEMORY, "cpu": int(4 * seconds * len(tasks) + 60), "calls": calls})
+        self._send({"memory": MEMORY, "cpu": int(4 * seconds * len(tasks) + 60)})
 
     def _read(self) -> None:
         try:
@@ -285,20 +283,23 @@ class Child:
         except (BrokenPipeError, OSError):
             pass
 
-    def ask(self, task: dict, wait: float) -> dict | str | None:
-        """The reply to a task, or why there is none; None where something else was sent."""
+    def ask(self, task: dict) -> dict | str:
+        """The reply to a task, or why there is none.
+
+        Raises:
+            ValueError: something else was sent.
+        """
         self._send(task)
         try:
-            line = self.lines.get(timeout=wait)
+            line = self.lines.get(timeout=2 * WALL + 30)  # its cells, its calls, and the start of the process
         except queue.Empty:
             return "the answer did not end in time"
         if not line:
             return "the answer ended the process it ran in (too much memory, too long, or a call that exits)"
-        try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError):
-            return None
-        return reply if isinstance(reply, dict) and reply.get("exercise") == task["exercise"] else None
+        reply = json.loads(line)
+        if reply["exercise"] != task["exercise"]:
+            raise ValueError("a reply to another task")
+        return reply
 
     def __enter__(self) -> "Child":
         return self

@@ -1,17 +1,15 @@
 """Plain-data snapshots of values: taken right after an answer ran, compared and shown later.
 
-A snapshot holds only dicts, lists, numbers and strings, so it can be compared without calling anything that an
-answer may have replaced, and sent between processes as JSON.
+A snapshot holds only dicts, lists, numbers and strings, so it can be compared by a process that never ran the answer,
+and sent there as JSON.
 """
 
 import math
+import numbers
 
 import numpy
 import torch
 
-_tolist, _detach, _flatten = torch.Tensor.tolist, torch.Tensor.detach, torch.Tensor.flatten
-_item = numpy.generic.item
-_to, _shape = torch.Tensor.to, torch.Tensor.shape.__get__
 MOST_VALUES = 200_000
 
 
@@ -20,7 +18,7 @@ def snapshot(value: object, depth: int = 0) -> dict:
     if isinstance(value, torch.Tensor):
         return _tensor(value)
     if isinstance(value, numpy.generic):  # numpy's numbers count as Python's
-        value = _item(value)
+        value = value.item()
     if value is None or type(value) in (bool, int, float, str):
         return {"kind": type(value).__name__, "value": value if not isinstance(value, str) else value[:20_000]}
     if isinstance(value, (list, tuple)) and depth < 6 and len(value) <= MOST_VALUES:
@@ -31,13 +29,37 @@ def snapshot(value: object, depth: int = 0) -> dict:
     return {"kind": type(value).__module__.replace("builtins", "") + "." + type(value).__name__}
 
 
+def prediction(value: object) -> object:
+    """A predicted value with fractions and numpy's arrays as plain numbers and lists."""
+    if isinstance(value, numpy.ndarray):
+        return value.tolist()
+    return float(value) if isinstance(value, numbers.Rational) and not isinstance(value, (bool, int)) else value
+
+
 def _tensor(value: torch.Tensor) -> dict:
-    shape = [int(size) for size in _shape(value)]
+    shape = list(value.shape)
     known = {"kind": "tensor", "dtype": str(value.dtype).removeprefix("torch."), "shape": shape}
     known["grad"], known["device"] = bool(value.requires_grad), str(value.device)
     if math.prod(shape) > MOST_VALUES or value.is_complex() or value.device.type == "meta" or value.is_sparse:
         return {**known, "kind": "tensor without values"}
-    return {**known, "values": _tolist(_flatten(_to(_detach(value), "cpu")))}
+    return {**known, "values": value.detach().cpu().flatten().tolist()}
+
+
+def each(snap: dict, key: str) -> list:
+    """`key` of every tensor in a snapshot, in order."""
+    if "items" in snap:
+        items = snap["items"].values() if isinstance(snap["items"], dict) else snap["items"]
+        return [found for item in items for found in each(item, key)]
+    return [snap[key]] if key in snap else []
+
+
+def single(snap: dict) -> dict:
+    """A snapshot with float64 tensors called float32, to compare numbers only."""
+    if "items" in snap:
+        items = snap["items"]
+        items = {k: single(v) for k, v in items.items()} if isinstance(items, dict) else [single(v) for v in items]
+        return {**snap, "items": items}
+    return {**snap, "dtype": "float32"} if snap.get("dtype") == "float64" else snap
 
 
 def restore(snap: dict) -> object:
@@ -61,6 +83,21 @@ def clone(value: object) -> object:
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     return value
+
+
+def double(value: object) -> object:
+    """An argument with its floats in float64."""
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(double(item) for item in value)
+    return {key: double(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def weights_for(tensor: torch.Tensor) -> torch.Tensor:
+    """Fixed unequal weights from 1 on, so that a gradient that is right only in the sum does not pass."""
+    steps = torch.arange(tensor.numel(), dtype=tensor.dtype).reshape(tensor.shape)
+    return (1 + 0.5 * torch.cos(1 + steps)) / (1 + 0.5 * math.cos(1))
 
 
 def tensors(value: object) -> list[torch.Tensor]:

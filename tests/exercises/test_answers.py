@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from book import EXERCISES, RIGHT, WRONG, each, each_trial, of
 
-from course_lib.exercises import framework, guard, values
+from course_lib.exercises import framework, guard, values, verdict
 from course_lib.exercises import plan as plans
 
 SEEDS = (0, 1, 2)
@@ -33,9 +33,11 @@ def test_right_answer_is_accepted(trial):
 @each_trial([t for t in WRONG if not t.same_as_oracle])
 def test_wrong_answer_differs_from_the_oracle(trial):
     plan = framework.Plan(framework.find(trial.number), 0)
-    run = guard.run(trial.answer, plan.probes, plan.exercise.call)
-    pairs = zip(plan.plan, run.seen, strict=False)
-    wrong = ["error" in seen or plan.wrong(i, seen["output"]) for (i, mode), seen in pairs if mode == "plain"]
+    run = guard.run(trial.answer, plan.probes)
+    pairs = zip(plan.calls, run.seen, strict=False)
+    wrong = [
+        "error" in seen or verdict.wrong_result(plan, i, seen["output"]) for (i, mode), seen in pairs if mode == "plain"
+    ]
     assert any(wrong), "its values are right everywhere; give only_behaviour=True if another rule is meant"
 
 

@@ -148,7 +148,7 @@ def test_the_check_cells_are_not_run(tmp_path):
     assert [state for state, _ in states(tmp_path, book).values()] == ["correct"] * 6
 
 
-FAKE = '{"exercise": "1.3", "seen": [], "stopped": "", "printed": "", "effects": []}'
+FAKE = '{"exercise": "1.3", "seen": [], "stopped": "", "printed": "", "drew": false}'
 CHEATS = {
     "prints a CSV": "print('01_a,1.3,correct,')",
     "writes to file descriptors": "import os\nfor fd in range(1, 40):\n    try:\n        os.write(fd, b'''"
@@ -203,6 +203,52 @@ def test_no_cheat_gets_through(tmp_path, label, where):
         source = "def twin(features):\n    return features\n" + lines
     state, message = with_twin(tmp_path, source)
     assert state == "not yet" and message
+
+
+REPLACED = """
+import sys
+import torch
+from unittest import mock
+
+torch.equal = torch.allclose = lambda *args, **options: True
+for name, module in list(sys.modules.items()):
+    if module is not None and ("course_lib" in name or name == "__main__"):
+        for key in ("judge", "wrong_result", "_plain_faults", "difference", "evaluate", "check"):
+            setattr(module, key, lambda *args: None)
+try:
+    import course_lib.exercises
+    course_lib.exercises.verdict.judge = course_lib.exercises.framework.evaluate = lambda *args: "correct"
+except ImportError:
+    pass
+
+def twin(features):
+    return features
+"""
+
+
+def test_the_verdict_is_made_where_no_student_code_runs(tmp_path):
+    """A cell that replaces the judge turns "not yet" into "correct" where it runs itself, but not in the CSV."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "01_a.ipynb").write_text(json.dumps(notebook({**solved(), "1.3": REPLACED})), encoding="utf-8")
+    out = tmp_path / "grades.csv"
+    command = [sys.executable, "-m", "course_lib.cli.grade", str(tmp_path / "in"), "--output", str(out)]
+    subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    with open(out, newline="", encoding="utf-8-sig") as file:
+        states = {row["exercise"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {number: "not yet" if number == "1.3" else "correct" for number in STUBS}
+
+
+def test_the_judge_is_never_given_an_answer(tmp_path, monkeypatch):
+    """The grading process only reads cells: neither runs nor compiles them, and calls no answer."""
+
+    def no(*args, **options):
+        raise AssertionError("student code in the grading process")
+
+    for module, name in ((framework, "evaluate"), (grading.guard, "run")):
+        monkeypatch.setattr(module, name, no)
+    monkeypatch.setattr("builtins.exec", no)
+    monkeypatch.setattr("builtins.eval", no)
+    assert with_twin(tmp_path, TWIN)[0] == "correct"
 
 
 def test_an_answer_cannot_write_files(tmp_path):
