@@ -41,8 +41,13 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
     yield case("dilation should widen the kernel, not the padding", oracle, [(3, 1, 2, 2)])
     yield case("a layer's stride should lengthen the steps of later layers only", oracle, [(3, 2, 1, 2), (3, 1, 1, 3)])
     yield case("a large kernel should count in full", oracle, [(7, 2, 3, 1), (5, 1, 2, 3)])
+    yield case("a layer with kernel 1 still has its stride", oracle, [(1, 2, 0, 1), (3, 1, 0, 1)])
+    yield case("a layer with kernel 1 still has its padding", oracle, [(1, 1, 1, 1)])
+    for stride in (3, 4):
+        yield case("the steps of a later layer are multiplied by the stride", oracle, [(2, stride, 0, 1), (2, 1, 0, 1)])
+        yield case("the strides of several layers are multiplied", oracle, [(2, stride, 0, 1), (2, 3, 0, 1)])
     for depth in (3, 4):
-        shapes = [draw.integer(*limits) for _ in range(depth) for limits in ((2, 5), (1, 3), (0, 3), (1, 4))]
+        shapes = [draw.integer(*limits) for _ in range(depth) for limits in ((1, 6), (1, 5), (0, 4), (1, 4))]
         some = [tuple(shapes[i : i + 4]) for i in range(0, len(shapes), 4)]
         yield case(f"{depth} layers of any kind should work", oracle, some)
 
@@ -80,6 +85,13 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
         5,
         2,
     )
+    for box in ([1.0, 1, 5.5, 5], [1.0, 1, 5, 5.5], [0.6, 1, 3, 3], [1.0, 0.6, 3, 3]):
+        yield case("corners need not be whole numbers", oracle, torch.tensor([box]), (4, 4, 1), 1, 1)
+    for box in ([-2.0, 0, 3, 3], [0.0, -2, 3, 3]):
+        yield case(
+            "what lies outside the picture is a part of the box as well", oracle, torch.tensor([box]), (4, 4, 0), 1, 1
+        )
+    yield case("a field may begin outside the picture", oracle, torch.tensor([[-2.0, -1, 3, 3]]), (8, 4, -4), 1, 1)
     for n in (2, 4):
         field = draw.integer(14, 26), draw.integer(2, 7), draw.integer(-6, 1)
         yield case("every box should meet every place", oracle, draw.boxes(n, 40, 24) * 0.6, field, 5, 9)
@@ -106,6 +118,11 @@ def inside_share(draw: Draw) -> Iterator[Case]:
         "a field larger than the picture should give their ratio", oracle, torch.tensor([-5.0, -5, 14, 14]), 4, 7
     )
     yield case("a field may be wider than high", oracle, torch.tensor([-2.0, 1, 10, 4]), 6, 9)
+    yield case("a field may be higher than wide", oracle, torch.tensor([1.0, -2, 4, 10]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([1.0, 5, 4, 9]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([5.0, 1, 9, 4]), 9, 6)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([1.0, -3, 4, 1]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([-3.0, 1, 1, 4]), 6, 9)
     for _ in range(3):
         left, top, side = draw.integer(-8, 4), draw.integer(-8, 4), draw.integer(9, 18)
         box = torch.tensor([left, top, left + side, top + side]).float()

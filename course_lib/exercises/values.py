@@ -120,29 +120,31 @@ def size(value: object) -> int:
     return len(value.split()) if isinstance(value, str) else 1
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 4) -> str:
     """A number as a person writes it: 3, 0.25, 1e-07, nan."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def show(value: object) -> str:
+def show(value: object, digits: int = 4) -> str:
     """One short line for a value or its snapshot's original: tensors as nested lists, large ones by shape."""
     if isinstance(value, torch.Tensor):
-        if value.numel() > 24:
+        if value.numel() > 32:
             return f"a tensor {list(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
         if value.numel() == 0:
             return f"an empty tensor {list(value.shape)}"
-        return _nested(value.tolist())
+        value = value.tolist()
     if isinstance(value, (list, tuple)):
-        body = ", ".join(show(item) for item in value)
+        body = ", ".join(show(item, digits) for item in value)
         return f"({body})" if isinstance(value, tuple) else f"[{body}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
-    return repr(value) if isinstance(value, str) else number(value) if isinstance(value, float) else str(value)
+        return "{" + ", ".join(f"{key}: {show(item, digits)}" for key, item in value.items()) + "}"
+    return repr(value) if isinstance(value, str) else number(value, digits) if isinstance(value, float) else str(value)
 
 
-def _nested(value: object) -> str:
-    return "[" + ", ".join(_nested(item) for item in value) + "]" if isinstance(value, list) else number(value)
+def apart(right: object, got: object) -> tuple[str, str]:
+    """Both values as text, with more digits where four do not tell them apart."""
+    texts = [(show(right, digits), show(got, digits)) for digits in (4, 7, 12)]
+    return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
 
 
 def describe(snap: dict) -> str:
@@ -182,7 +184,8 @@ def difference(right: dict, got: dict, tolerance: float, where: str = "") -> str
         return next(filter(None, (difference(a, b, tolerance, at) for at, a, b in pairs)), None)
     if _alike(right.get("value"), got.get("value"), tolerance):
         return None
-    return f"yours gives {show(got.get('value'))}{where and ' at ' + where}, right is {show(right.get('value'))}"
+    ours, yours = apart(right.get("value"), got.get("value"))
+    return f"yours gives {yours}{where and ' at ' + where}, right is {ours}"
 
 
 def _items_difference(right: dict, got: dict, tolerance: float, where: str) -> str | None:
@@ -200,10 +203,11 @@ def _tensor_difference(right: dict, got: dict, tolerance: float, where: str) -> 
     for flat, (a, b) in enumerate(zip(right["values"], got["values"], strict=True)):
         if not _alike(a, b, tolerance):
             if len(right["values"]) <= 8:
-                yours, ours = (show(restore(snap)) for snap in (got, right))
+                ours, yours = apart(restore(right), restore(got))
                 return f"yours gives {yours}{where and ' at ' + where}, right is {ours}"
             at = where + show(_index(flat, right["shape"]))
-            return f"yours gives {number(b)} at {at}, right is {number(a)}"
+            ours, yours = apart(a, b)
+            return f"yours gives {yours} at {at}, right is {ours}"
     return None
 
 
