@@ -1,8 +1,8 @@
 """Grade submitted notebooks: `python -m course_lib.cli.grade FOLDER` writes grades.csv (name, exercise, state, message).
 
 Every notebook below FOLDER is a submission. Its answers run in a process of their own, with limits on time and memory,
-on inputs drawn afresh for this run; this process, which never runs a line of theirs, works out the right results and
-judges. Exercises are found by their cell tags, or by the name of the function where the tags were lost. Check cells,
+on inputs drawn afresh for this run. That process sends back what it saw, as plain data. This process, which never runs
+a line of theirs, works out the right results and judges. Exercises are found by their cell tags, or by the name of the function where the tags were lost. Check cells,
 and everything at the top level of other cells but imports, definitions and constants, are not run.
 
 What an answer cannot do: print a verdict, change the framework or the CSV's content, end the grading, look the right
@@ -10,6 +10,7 @@ results up in memory or import the checkers. What is NOT defended: an answer run
 files (the checkers' source among them, and the solutions if they lie on this machine), delete them, use the network and
 start programs. Grade the work of strangers in a container or under another account, without network.
 """
+
 import argparse
 import ast
 import csv
@@ -26,17 +27,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.exercises import framework, guard
-from course_lib.exercises.framework import NOT_STARTED, NOT_YET, Exercise, Plan, Result
+from course_lib.exercises import framework, guard, verdict
+from course_lib.exercises.framework import CORRECT, NOT_STARTED, NOT_YET, Exercise, Plan, Result
 from course_lib.exercises.values import describe, snapshot
 
-SECONDS = 10.0
+SECONDS = 10.0  # of processor time an exercise
+WALL = 60.0  # by the clock
 MEMORY = 2 * 2**30
 
 
 @dataclass
 class Cell:
     """A code cell of a submission: its source and the exercise and check tags it carries."""
+
     source: str
     tags: list[str]
 
@@ -127,7 +130,6 @@ class Submission:
         self.results: dict[str, Result] = {}
         self.exercises: list[Exercise] = []
         self.plans: dict[str, Plan] = {}
-        self.retried: set[str] = set()
 
     def grade(self) -> dict[str, Result]:
         """A result for every counted exercise of the lesson; "" as the number where there is no lesson to be found."""
@@ -145,7 +147,7 @@ class Submission:
             return {e.number: Result(e.number, NOT_YET, broken) for e in self.exercises}
         open_ones = [task for e in self.exercises if (task := self._task(e))]
         while open_ones:
-            open_ones = open_ones[self._run(open_ones):]
+            open_ones = open_ones[self._run(open_ones) :]
         return {e.number: self.results[e.number] for e in self.exercises}
 
     def _settle(self, exercise: Exercise, state: str, message: str = "") -> None:
@@ -154,8 +156,13 @@ class Submission:
     def _own(self, exercise: Exercise) -> list[Cell]:
         """The cells that answer an exercise: those with its tag, and those that define its name."""
         tagged = [c for c in self.cells if f"exercise-{exercise.number}" in c.tags]
-        named = [c for c in self.cells if isinstance(t := tree_of(c.source), ast.Module) and exercise.answer in names(t)
-                 and not any(tag.startswith("check-") for tag in c.tags)]
+        named = [
+            c
+            for c in self.cells
+            if isinstance(t := tree_of(c.source), ast.Module)
+            and exercise.answer in names(t)
+            and not any(tag.startswith("check-") for tag in c.tags)
+        ]
         return [c for c in self.cells if c in tagged or c in named]
 
     def _task(self, exercise: Exercise) -> dict | None:
@@ -163,43 +170,55 @@ class Submission:
         own = self._own(exercise)
         trees = [tree_of(c.source) for c in own]
         wrong = [tree for tree in trees if isinstance(tree, str)]
-        definitions = [n for t in trees if isinstance(t, ast.Module) for n in t.body
-                       if getattr(n, "name", "") == exercise.answer]
+        definitions = [
+            n for t in trees if isinstance(t, ast.Module) for n in t.body if getattr(n, "name", "") == exercise.answer
+        ]
         if wrong and not definitions:
             return self._settle(exercise, NOT_YET, wrong[0])
         if not own:
             return self._settle(exercise, NOT_YET, f"no cell defines `{exercise.answer}`")
         if definitions and framework.is_stub(ast.Module([definitions[-1]], []), exercise.stub):
             return self._settle(exercise, NOT_STARTED)
-        cells = [(ast.unparse(tree), c in own) for c in self.cells if isinstance(tree := tree_of(c.source), ast.Module)
-                 and not any(tag.startswith("check-") or tag == "summary" for tag in c.tags)]
-        task = {"exercise": exercise.number, "name": exercise.answer, "value": exercise.kind == "predict",
-                "cells": cells, "seconds": self.seconds, "probes": []}
+        cells = [
+            (ast.unparse(tree), c in own)
+            for c in self.cells
+            if isinstance(tree := tree_of(c.source), ast.Module)
+            and not any(tag.startswith("check-") or tag == "summary" for tag in c.tags)
+        ]
+        task = {
+            "exercise": exercise.number,
+            "name": exercise.answer,
+            "value": exercise.kind == "predict",
+            "cells": cells,
+            "seconds": self.seconds,
+            "wall": WALL,
+            "probes": [],
+        }
         if exercise.kind != "predict":
             self.plans[exercise.number] = Plan(exercise, self.seed)
-            task["probes"] = [{"args": snapshot(p.args), "mode": p.mode, "gradient": list(p.gradient)}
-                              for p in self.plans[exercise.number].probes]
+            task["probes"] = [
+                {"args": snapshot(p.args), "mode": p.mode, "gradient": list(p.gradient)}
+                for p in self.plans[exercise.number].probes
+            ]
         return task
 
     def _run(self, tasks: list[dict]) -> int:
         """Send tasks to a fresh process and judge what comes back; return how many were settled.
 
-        A task whose reply cannot be trusted, perhaps due to the one before it, gets a second try in a fresh process.
+        Whatever is not correct, perhaps due to an answer before it, gets a second try in a process of its own.
         """
         with Child(tasks, self.seconds) as child:
             for count, task in enumerate(tasks):
                 exercise = framework.find(task["exercise"])
-                reply = child.ask(task, wait=30 * self.seconds + 600)
-                if reply is None and exercise.number not in self.retried:
-                    self.retried.add(exercise.number)
-                    return count
                 try:
-                    self.results[exercise.number] = self._judge(exercise, reply)
-                except Exception:          # a reply that student code has made up
-                    self._settle(exercise, NOT_YET, "the answer tampered with its result")
-                    return count + 1
-                if isinstance(reply, str) or reply.get("stopped"):
-                    return count + 1
+                    result = self._judge(exercise, child.ask(task))
+                except Exception:  # a reply that student code has made up
+                    result = Result(exercise.number, NOT_YET, "the answer tampered with its result")
+                if result.state != CORRECT and count:
+                    return count
+                self.results[exercise.number] = result
+                if result.state != CORRECT:
+                    return 1
         return len(tasks)
 
     def _judge(self, exercise: Exercise, reply: dict | str) -> Result:
@@ -213,15 +232,18 @@ class Submission:
         if "value" in reply:
             kind = describe(reply["value"])
             state = NOT_STARTED if reply["value"]["kind"] == "NoneType" else NOT_YET
-            return Result(number, state, "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}")
+            return Result(
+                number,
+                state,
+                "" if state == NOT_STARTED else f"`{exercise.answer}` should be a function, yours is {kind}",
+            )
         if exercise.kind == "predict" and reply.get("stopped"):
             return Result(number, NOT_YET, "its cell was still running when it was stopped")
         plan = self.plans[number]
         seen, stopped = reply["seen"], str(reply["stopped"])
         if not stopped and len(seen) != len(plan.probes):
             raise ValueError("calls are missing")
-        effects = [str(effect) for effect in reply.get("effects", [])]
-        return plan.judge(guard.Run(seen, stopped, str(reply.get("printed", "")), effects))
+        return verdict.judge(plan, guard.Run(seen, stopped, str(reply["printed"]), bool(reply["drew"])))
 
 
 class Child:
@@ -229,16 +251,22 @@ class Child:
 
     def __init__(self, tasks: list[dict], seconds: float) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COURSE"))}
+        environment |= {"PYTHONPATH": str(Path(framework.__file__).parents[2])}  # the same course_lib as here
         environment |= {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "course_lib.exercises.runner"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, cwd=self.folder.name, env=environment, encoding="utf-8",
-            start_new_session=True)
+            [sys.executable, "-m", "course_lib.exercises.runner"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder.name,
+            env=environment,
+            encoding="utf-8",
+            start_new_session=True,
+        )
         self.lines: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        calls = [t["exercise"] for t in tasks if framework.find(t["exercise"]).call]
-        self._send({"memory": MEMORY, "cpu": int(4 * seconds * len(tasks) + 60), "calls": calls})
+        self._send({"memory": MEMORY, "cpu": int(4 * seconds * len(tasks) + 60)})
 
     def _read(self) -> None:
         try:
@@ -255,20 +283,23 @@ class Child:
         except (BrokenPipeError, OSError):
             pass
 
-    def ask(self, task: dict, wait: float) -> dict | str | None:
-        """The reply to a task, or why there is none; None where something else was sent."""
+    def ask(self, task: dict) -> dict | str:
+        """The reply to a task, or why there is none.
+
+        Raises:
+            ValueError: something else was sent.
+        """
         self._send(task)
         try:
-            line = self.lines.get(timeout=wait)
+            line = self.lines.get(timeout=2 * WALL + 30)  # its cells, its calls, and the start of the process
         except queue.Empty:
             return "the answer did not end in time"
         if not line:
             return "the answer ended the process it ran in (too much memory, too long, or a call that exits)"
-        try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError):
-            return None
-        return reply if isinstance(reply, dict) and reply.get("exercise") == task["exercise"] else None
+        reply = json.loads(line)
+        if reply["exercise"] != task["exercise"]:
+            raise ValueError("a reply to another task")
+        return reply
 
     def __enter__(self) -> "Child":
         return self
@@ -304,14 +335,17 @@ def grade(
     for count, (name, path) in enumerate(found, 1):
         results = Submission(name, path, seed, seconds).grade()
         rows += [(plain(name), number, r.state, plain(r.message)) for number, r in results.items()]
-        tell(f"{count} of {len(found)}  {name}: {sum(r.state == 'correct' for r in results.values())} of {len(results)}")
+        tell(
+            f"{count} of {len(found)}  {name}: {sum(r.state == 'correct' for r in results.values())} of {len(results)}"
+        )
     return rows
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.cli.grade", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m course_lib.cli.grade", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="folder with submitted notebooks, one folder a student or flat")
     parser.add_argument("--output", type=Path, default=Path("grades.csv"), help="the CSV to write (grades.csv)")
     parser.add_argument("--seed", type=int, help="draw the inputs from this seed (fresh by default)")

@@ -18,20 +18,42 @@ In the lesson stand a Markdown cell (task, difficulty, minutes, hints), the stub
 `pytest tests/exercises -k lesson04` says what is missing. A good set of cases has pictures wider than high and
 higher than wide, different numbers on both sides, ties, large numbers, and nothing at all.
 """
+
 import ast
 import importlib
 import inspect
-import sys
+import re
 import textwrap
 from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
 
-from course_lib.exercises import guard, plan, values
-from course_lib.exercises.plan import CORRECT, NOT_STARTED, NOT_YET, Case, Draw, Exercise, Plan, Result, case, judged
-from course_lib.exercises.values import describe, snapshot
+from course_lib.exercises import guard, verdict
+from course_lib.exercises.plan import Case, Draw, Exercise, Plan, case, judged
+from course_lib.exercises.values import describe, prediction, snapshot
+from course_lib.exercises.verdict import CORRECT, NOT_STARTED, NOT_YET, Result
 
 __all__ = [
-    "CORRECT", "NOT_STARTED", "NOT_YET", "Draw", "Exercise", "Plan", "Result", "case", "check", "evaluate", "explain",
-    "find", "fix", "is_stub", "judge_value", "judged", "lesson", "predict", "summary", "write",
+    "CORRECT",
+    "NOT_STARTED",
+    "NOT_YET",
+    "Draw",
+    "Exercise",
+    "Plan",
+    "Result",
+    "case",
+    "check",
+    "evaluate",
+    "explain",
+    "find",
+    "fix",
+    "is_stub",
+    "judge_value",
+    "judged",
+    "lesson",
+    "predict",
+    "summary",
+    "write",
 ]
 _EXERCISES: dict[str, Exercise] = {}
 _SOLVED: dict[str, str] = {}
@@ -42,8 +64,7 @@ def write(number: str, answer: str, *, minutes: int, difficulty: int, **options:
 
     Options (all switchable): `gradient=(0,)` indices of the arguments that gradient must reach, and its values are
     compared with the oracle's finite differences; `dtype` (float64 in, float64 out), `device`, `inputs_unchanged`,
-    `quiet` (prints and draws nothing), `empty` (the tests insist on a case with an empty input), `tolerance`,
-    `call(answer, *args)` where the answer is a class.
+    `quiet` (prints nothing), `empty` (the tests insist on a case with an empty input), `tolerance`.
     """
     return _register(Exercise(number, "write", answer, minutes, difficulty, **options))
 
@@ -53,14 +74,32 @@ def fix(number: str, answer: str, *, stub: str, minutes: int, difficulty: int, *
     return _register(Exercise(number, "fix", answer, minutes, difficulty, stub=textwrap.dedent(stub), **options))
 
 
-def predict(number: str, answer: str, *, right: object, misconceptions: list[tuple[object, str]], otherwise: str,
-            minutes: int, difficulty: int, tolerance: float = 1e-2) -> None:
+def predict(
+    number: str,
+    answer: str,
+    *,
+    right: object,
+    misconceptions: list[tuple[object, str]],
+    otherwise: str,
+    minutes: int,
+    difficulty: int,
+    tolerance: float = 1e-2,
+) -> None:
     """Register a prediction: the right value, at least three wrong ones with their own message, and one for the rest.
 
     A value is a number, a string (compared without case and blanks), a bool, or a tuple, list or tensor of numbers.
     """
-    _EXERCISES[number] = Exercise(number, "predict", answer, minutes, difficulty, right=right, otherwise=otherwise,
-                                  misconceptions=misconceptions, tolerance=tolerance)
+    _EXERCISES[number] = Exercise(
+        number,
+        "predict",
+        answer,
+        minutes,
+        difficulty,
+        right=right,
+        otherwise=otherwise,
+        misconceptions=misconceptions,
+        tolerance=tolerance,
+    )
 
 
 def explain(number: str, *, minutes: int, difficulty: int) -> None:
@@ -73,6 +112,7 @@ def _register(exercise: Exercise) -> Callable:
         exercise.cases = cases
         _EXERCISES[exercise.number] = exercise
         return cases
+
     return decorate
 
 
@@ -83,19 +123,34 @@ def lesson(number: int) -> list[Exercise]:
     return sorted(mine, key=lambda e: int(e.number.split(".")[1]))
 
 
+class Unknown(Exception):
+    """No exercise has the number asked for; says in words for a reader why."""
+
+
 def find(number: str) -> Exercise:
-    """The exercise with this number. Raises KeyError if there is none."""
-    lesson(int(number.split(".")[0]))
+    """The exercise with this number. Raises Unknown if there is none."""
+    if not isinstance(number, str):
+        raise Unknown(f'the number of an exercise stands in quotes: check("{number}", …)')
+    parts = re.fullmatch(r"(\d+)\.(\d+)", number)
+    lessons = [p.stem[6:] for p in Path(__file__).parent.glob("lesson[0-9][0-9].py")]
+    if number not in _EXERCISES and (not parts or parts[1].zfill(2) not in lessons):
+        raise Unknown("no exercise has this number; it is lesson, point, exercise, as in the heading above the cell")
+    known = [] if number in _EXERCISES else [e.number for e in lesson(int(parts[1]))]
+    if number not in _EXERCISES:
+        raise Unknown(f"no exercise has this number; lesson {parts[1]} has {', '.join(known)}")
     return _EXERCISES[number]
 
 
 def check(number: str, answer: object) -> None:
     """Print one line: not started, not yet (and why), or correct. Never raises."""
     try:
-        result = evaluate(find(number), answer)
+        exercise = find(number)
+        result = _overtaken(exercise) or evaluate(exercise, answer)
+    except Unknown as error:
+        result = Result(str(number), NOT_YET, str(error))
     except Exception as error:
         result = Result(number, NOT_YET, f"the checker could not run your answer ({type(error).__name__}: {error})")
-    _SOLVED[number] = result.state
+    _SOLVED[str(number)] = result.state
     print(result)
 
 
@@ -108,20 +163,18 @@ def summary(number: int) -> None:
 def evaluate(exercise: Exercise, answer: object, seed: int = 0, seconds: float = guard.SECONDS) -> Result:
     """The state of `answer`; inputs are drawn from `seed`."""
     if exercise.kind == "predict":
-        return judge_value(exercise, snapshot(answer))
+        return judge_value(exercise, snapshot(prediction(answer)))
     if not started(exercise, answer):
         return Result(exercise.number, NOT_STARTED)
     if not callable(answer):
-        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is "
-                                                f"{describe(snapshot(answer))}")
-    replaced = guard.put_back_functions(guard.ORIGINAL, only_by="__main__")
+        kind = describe(snapshot(answer))
+        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be a function, yours is {kind}")
     calls = Plan(exercise, seed)
-    run = guard.run(answer, calls.probes, exercise.call, seconds)
-    run.effects += [effect.replace("it replaces", "a cell of the notebook replaces") for effect in replaced]
-    return calls.judge(run)
+    return verdict.judge(calls, guard.run(answer, calls.probes, seconds))
 
 
 # --- has the reader begun? ---------------------------------------------------------------------------------------
+
 
 def started(exercise: Exercise, answer: object) -> bool:
     """False where the answer is still the stub: nothing but docstring, `...`, pass, raise or return None."""
@@ -132,6 +185,24 @@ def started(exercise: Exercise, answer: object) -> bool:
     except (OSError, TypeError, SyntaxError):
         return True
     return not is_stub(tree, exercise.stub)
+
+
+def _overtaken(exercise: Exercise) -> Result | None:
+    """Where the last cell that defines the answer is no valid Python, an older function is still there: say so."""
+    shell = guard.notebook_shell()
+    cells = shell.history_manager.input_hist_raw if shell else []
+    begins = re.compile(rf"^\s*(?:async\s+)?(?:def|class)\s+{exercise.answer}\b", re.MULTILINE)
+    last = next((cell for cell in reversed(cells) if exercise.answer and begins.search(cell)), "")
+    try:
+        ast.parse(shell.transform_cell(last) if last else "")
+    except SyntaxError as error:
+        return Result(
+            exercise.number,
+            NOT_YET,
+            f"the cell with `{exercise.answer}` is not valid Python ({error.msg}, line {error.lineno}), so the function "
+            "from before is still in place; mend the cell and run it again",
+        )
+    return None
 
 
 def is_stub(tree: ast.AST, stub: str = "") -> bool:
@@ -146,7 +217,11 @@ def _says_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
     if isinstance(statement, ast.Return):
-        return statement.value is None or isinstance(statement.value, ast.Constant) and statement.value.value in (None, ...)
+        return (
+            statement.value is None
+            or isinstance(statement.value, ast.Constant)
+            and statement.value.value in (None, ...)
+        )
     if isinstance(statement, ast.Raise):
         return "NotImplementedError" in ast.dump(statement)
     return isinstance(statement, ast.Pass)
@@ -169,20 +244,30 @@ def _bare(tree: ast.AST) -> ast.AST:
 
 # --- predictions -------------------------------------------------------------------------------------------------
 
+
 def judge_value(exercise: Exercise, snap: dict) -> Result:
     """The state of a predicted value, given as a snapshot."""
     if snap["kind"] in ("NoneType", ".ellipsis") or snap.get("value") == "":
         return Result(exercise.number, NOT_STARTED)
-    guess = _plain(snap)
-    if guess is None or isinstance(_plain(snapshot(exercise.right)), str) != isinstance(guess, str):
-        kind = describe(snapshot(exercise.right))
-        return Result(exercise.number, NOT_YET, f"`{exercise.answer}` should be {kind}, yours is {describe(snap)}")
+    guess, right = _plain(snap), _plain(snapshot(exercise.right))
+    if isinstance(right, (int, float)) and isinstance(guess, str) and re.fullmatch(r"\d+/[1-9]\d*", guess):
+        guess = float(Fraction(guess))
+    if guess is None or _sort(guess) != _sort(right):
+        comma = ": a comma makes a tuple, write a decimal point, and nothing between thousands"
+        text = f"`{exercise.answer}` should be {_sort(right)}, yours is {describe(snap)}"
+        return Result(
+            exercise.number, NOT_YET, text + (comma if snap["kind"] == "tuple" and _sort(right) == "a number" else "")
+        )
     if _same_value(exercise.right, guess, exercise.tolerance):
         return Result(exercise.number, CORRECT)
     for value, message in exercise.misconceptions:
         if _same_value(value, guess, exercise.tolerance):
             return Result(exercise.number, NOT_YET, message)
     return Result(exercise.number, NOT_YET, exercise.otherwise)
+
+
+def _sort(value: object) -> str:
+    return "a string" if isinstance(value, str) else "a list of numbers" if isinstance(value, list) else "a number"
 
 
 def _plain(snap: dict) -> object:
@@ -199,11 +284,11 @@ def _plain(snap: dict) -> object:
 def _same_value(right: object, guess: object, tolerance: float) -> bool:
     right = _plain(snapshot(right))
     if isinstance(right, list):
-        return isinstance(guess, list) and len(right) == len(guess) and all(
-            _same_value(a, b, tolerance) for a, b in zip(right, guess, strict=True))
+        return (
+            isinstance(guess, list)
+            and len(right) == len(guess)
+            and all(_same_value(a, b, tolerance) for a, b in zip(right, guess, strict=True))
+        )
     if isinstance(right, (bool, str)) or isinstance(guess, (bool, str, list)):
         return type(right) is type(guess) and right == guess
-    return abs(right - guess) <= (0 if isinstance(right, int) else tolerance * abs(right))
-
-
-guard.watch(checker=sys.modules[__name__], plan=plan, Plan=Plan, values=values, guard=guard)
+    return abs(right - guess) <= (1e-6 if isinstance(right, int) else tolerance) * abs(right)

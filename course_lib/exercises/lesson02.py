@@ -32,15 +32,22 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
         return max(one) - min(one) + 1, min(two) - min(one), min(one)
 
     yield case("no layers at all: a pixel sees itself", oracle, [])
-    yield case("with dilation 1 nothing should differ from the lesson", oracle, [(3, 2, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)])
+    yield case(
+        "with dilation 1 nothing should differ from the lesson", oracle, [(3, 2, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)]
+    )
     yield case("a kernel of 3 with dilation 2 should span 5 pixels", oracle, [(3, 1, 0, 2)])
     yield case("a kernel of 1 should span 1 pixel whatever its dilation", oracle, [(1, 1, 0, 4)])
     yield case("a wide dilation should count in full", oracle, [(3, 1, 6, 6), (2, 1, 0, 1)])
     yield case("dilation should widen the kernel, not the padding", oracle, [(3, 1, 2, 2)])
     yield case("a layer's stride should lengthen the steps of later layers only", oracle, [(3, 2, 1, 2), (3, 1, 1, 3)])
     yield case("a large kernel should count in full", oracle, [(7, 2, 3, 1), (5, 1, 2, 3)])
+    yield case("a layer with kernel 1 still has its stride", oracle, [(1, 2, 0, 1), (3, 1, 0, 1)])
+    yield case("a layer with kernel 1 still has its padding", oracle, [(1, 1, 1, 1)])
+    for stride in (3, 4):
+        yield case("the steps of a later layer are multiplied by the stride", oracle, [(2, stride, 0, 1), (2, 1, 0, 1)])
+        yield case("the strides of several layers are multiplied", oracle, [(2, stride, 0, 1), (2, 3, 0, 1)])
     for depth in (3, 4):
-        shapes = [draw.integer(*limits) for _ in range(depth) for limits in ((2, 5), (1, 3), (0, 3), (1, 4))]
+        shapes = [draw.integer(*limits) for _ in range(depth) for limits in ((1, 6), (1, 5), (0, 4), (1, 4))]
         some = [tuple(shapes[i : i + 4]) for i in range(0, len(shapes), 4)]
         yield case(f"{depth} layers of any kind should work", oracle, some)
 
@@ -62,11 +69,29 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
     one = torch.tensor([[2.0, 1, 6, 3]])
     yield case("a single place whose field holds the box should say True", oracle, one, (8, 4, -1), 1, 1)
     yield case("a place that sees only a part of the box should say False", oracle, one, (6, 4, -1), 1, 1)
-    yield case("a box that fits the field exactly is seen whole", oracle, torch.tensor([[3.0, 3, 9, 9]]), (6, 4, -1), 2, 3)
-    yield case("a box larger than the field is seen whole by nobody", oracle, torch.tensor([[0.0, 0, 12, 3]]), (9, 4, -3), 2, 4)
+    yield case(
+        "a box that fits the field exactly is seen whole", oracle, torch.tensor([[3.0, 3, 9, 9]]), (6, 4, -1), 2, 3
+    )
+    yield case(
+        "a box larger than the field is seen whole by nobody", oracle, torch.tensor([[0.0, 0, 12, 3]]), (9, 4, -3), 2, 4
+    )
     yield case("rows should follow y and columns x", oracle, torch.tensor([[9.0, 1, 13, 3]]), (7, 4, -2), 2, 4)
     yield case("no boxes should give an empty [0, rows, columns] result", oracle, torch.zeros(0, 4), (9, 4, -3), 2, 3)
-    yield case("there may be more rows than columns, any stride and any start", oracle, torch.tensor([[3.0, 27, 11, 34]]), (9, 6, 2), 5, 2)
+    yield case(
+        "there may be more rows than columns, any stride and any start",
+        oracle,
+        torch.tensor([[3.0, 27, 11, 34]]),
+        (9, 6, 2),
+        5,
+        2,
+    )
+    for box in ([1.0, 1, 5.5, 5], [1.0, 1, 5, 5.5], [0.6, 1, 3, 3], [1.0, 0.6, 3, 3]):
+        yield case("corners need not be whole numbers", oracle, torch.tensor([box]), (4, 4, 1), 1, 1)
+    for box in ([-2.0, 0, 3, 3], [0.0, -2, 3, 3]):
+        yield case(
+            "what lies outside the picture is a part of the box as well", oracle, torch.tensor([box]), (4, 4, 0), 1, 1
+        )
+    yield case("a field may begin outside the picture", oracle, torch.tensor([[-2.0, -1, 3, 3]]), (8, 4, -4), 1, 1)
     for n in (2, 4):
         field = draw.integer(14, 26), draw.integer(2, 7), draw.integer(-6, 1)
         yield case("every box should meet every place", oracle, draw.boxes(n, 40, 24) * 0.6, field, 5, 9)
@@ -82,11 +107,22 @@ def inside_share(draw: Draw) -> Iterator[Case]:
         return field_box.new_tensor(inside / ((x2 - x1) * (y2 - y1)))
 
     yield case("a field inside the picture should give 1", oracle, torch.tensor([1.0, 2, 4, 5]), 9, 9)
-    yield case("a field that hangs over the corner should lose what hangs over", oracle, torch.tensor([-3.0, -3, 6, 6]), 8, 8)
+    yield case(
+        "a field that hangs over the corner should lose what hangs over", oracle, torch.tensor([-3.0, -3, 6, 6]), 8, 8
+    )
     yield case("in a wide picture the right end of a field should count", oracle, torch.tensor([5.0, 0, 9, 4]), 4, 12)
-    yield case("in a high picture the right end should be cut at the width", oracle, torch.tensor([3.0, 0, 9, 6]), 12, 5)
-    yield case("a field larger than the picture should give their ratio", oracle, torch.tensor([-5.0, -5, 14, 14]), 4, 7)
+    yield case(
+        "in a high picture the right end should be cut at the width", oracle, torch.tensor([3.0, 0, 9, 6]), 12, 5
+    )
+    yield case(
+        "a field larger than the picture should give their ratio", oracle, torch.tensor([-5.0, -5, 14, 14]), 4, 7
+    )
     yield case("a field may be wider than high", oracle, torch.tensor([-2.0, 1, 10, 4]), 6, 9)
+    yield case("a field may be higher than wide", oracle, torch.tensor([1.0, -2, 4, 10]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([1.0, 5, 4, 9]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([5.0, 1, 9, 4]), 9, 6)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([1.0, -3, 4, 1]), 6, 9)
+    yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([-3.0, 1, 1, 4]), 6, 9)
     for _ in range(3):
         left, top, side = draw.integer(-8, 4), draw.integer(-8, 4), draw.integer(9, 18)
         box = torch.tensor([left, top, left + side, top + side]).float()

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
 
-CENTRES = '''
+CENTRES = """
 def cell_centres(rows, columns, stride):
     x = (torch.arange(columns) + 0.5) * stride
     y = (torch.arange(rows) + 0.5) * stride
     x, y = torch.meshgrid(x, y, indexing="ij")
     return torch.stack([x, y], dim=2).reshape(-1, 2)
-'''
+"""
 
 
 @write("3.1", "place_of", minutes=15, difficulty=2, empty=False)
@@ -37,6 +37,9 @@ def place_of(draw: Draw) -> Iterator[Case]:
     yield case("after the last box of a level comes the first of the next", oracle, 6, [(2, 3), (1, 1)], [1, 1])
     yield case("each level has its own number of shapes", oracle, 14, [(2, 3), (1, 2)], [2, 3])
     yield case("a third level should be found as well", oracle, 17, [(2, 3), (1, 2), (2, 2)], [1, 2, 3])
+    yield case("a fourth level should be found as well", oracle, 4, [(1, 1), (1, 1), (1, 1), (2, 1)], [1, 1, 1, 1])
+    yield case("the very last box should be found", oracle, 9, [(1, 2), (2, 1)], [2, 3])
+    yield case("a large map should work", oracle, 9001, [(40, 60), (20, 30)], [4, 6])
     for _ in range(6):
         grids = [(draw.integer(2, 5), draw.integer(5, 9)), (draw.integer(1, 4), draw.integer(2, 4)), (1, 2)]
         k = [draw.integer(1, 4), draw.integer(2, 6), draw.integer(1, 4)]
@@ -60,6 +63,10 @@ def edge_distances(draw: Draw) -> Iterator[Case]:
     yield case(
         "an edge on the wrong side of the centre has a negative distance", oracle, box, torch.tensor([[1.0, 5]]), 2
     )
+    for centre in ([14.0, 5], [7.0, 2], [7.0, 9]):
+        yield case(
+            "an edge on the wrong side of the centre has a negative distance", oracle, box, torch.tensor([centre]), 2
+        )
     yield case("no objects should give an empty [0, 4] result", oracle, torch.zeros(0, 4), torch.zeros(0, 2), 8)
     for n in (2, 5):
         centres = draw.uniform(n, 2, high=30)
@@ -82,6 +89,8 @@ def cell_centres(draw: Draw) -> Iterator[Case]:
     yield case("with more rows than columns, y should reach further than x", oracle, 3, 2, 4)
     yield case("an odd stride has its middle at a half", oracle, 2, 3, 5)
     yield case("a map may have any number of cells", oracle, 11, 13, 8)
+    yield case("a map may have any number of cells", oracle, 38, 2, 8)
+    yield case("a map may have any number of cells", oracle, 2, 64, 128)
     for _ in range(3):
         yield case("any map should be listed row by row", oracle,
                    draw.integer(2, 6), draw.integer(2, 9), draw.integer(3, 33))  # fmt: skip

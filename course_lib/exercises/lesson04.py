@@ -35,6 +35,15 @@ predict(
 )
 
 
+# Centres of two boxes in 4.4, for an object at (10, 10): which is nearer depends on how distance is measured.
+CENTRES = [
+    ((16.0, 10.0), (14.0, 14.0)),  # the second, but the first if the ways across and down are added up
+    ((15.0, 10.0), (14.0, 14.0)),  # the first, but the second if only the longer of the two ways counts
+    ((10.0, 19.0), (14.0, 10.0)),  # the second, but the first if only the way across counts
+    ((19.0, 10.0), (10.0, 14.0)),  # the second, but the first if only the way down counts
+]
+
+
 def _overlap(a: list[float], b: list[float]) -> float:
     """Shared area of two boxes, with plain numbers."""
     across = min(a[2], b[2]) - max(a[0], b[0])
@@ -75,6 +84,10 @@ def generalised_iou(draw: Draw) -> Iterator[Case]:
     yield case("boxes apart in one direction only share nothing", oracle, one(2.0, 1, 7, 4), one(9.0, 2, 13, 5))
     yield case("the further apart, the smaller the number", oracle, one(0.0, 0, 2, 1), one(30.0, 4, 32, 5))
     yield case("no boxes should give an empty [0, M] table", oracle, torch.zeros(0, 4), draw.boxes(3))
+    for n, m in ((3, 0), (0, 0)):
+        yield case("no other boxes should give an empty [N, 0] table", oracle, draw.boxes(n), torch.zeros(m, 4))
+    yield case("boxes may be given in shares of the picture", oracle, one(0.1, 0.1, 0.4, 0.5), one(0.2, 0.2, 0.6, 0.6))
+    yield case("boxes may begin left of the picture and above it", oracle, one(-5.0, -3, 2, 4), one(-2.0, -9, 6, 1))
     yield case("every box should meet every other", oracle, draw.boxes(2), draw.boxes(3))
     yield case("many boxes should work too", oracle, draw.boxes(7), draw.boxes(5))
 
@@ -100,7 +113,8 @@ def match_table(draw: Draw) -> Iterator[Case]:
         return torch.tensor(out, dtype=torch.int64, device=table.device)
 
     def table(n: int, m: int, top: float = 1.0) -> Tensor:
-        return draw.uniform(n, m, low=0.01, high=top)
+        numbers = torch.randperm(99, generator=draw.generator)[: n * m] + 1  # all different: no tie in any column
+        return (numbers * top * 100).round().reshape(n, m) / 10000
 
     yield case("an object whose best box is bad should keep it", oracle, torch.tensor([[0.3, 0.2]]))
     yield case(
@@ -120,8 +134,20 @@ def match_table(draw: Draw) -> Iterator[Case]:
         oracle,
         torch.tensor([[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
     )
-    for n, m, top in ((2, 4, 1.0), (3, 6, 0.45), (5, 9, 1.0), (6, 4, 0.7)):
-        yield case("no object should be lost", oracle, table(n, m, top))
+    tie = "of equal pairs the first object and the first box should go first"
+    yield case(tie, oracle, torch.tensor([[0.3, 0.3]]))
+    yield case(tie, oracle, torch.tensor([[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]))
+    yield case(
+        "a box that no object needs should take the one that it overlaps most",
+        oracle,
+        torch.tensor([[0.9, 0.6, 0.2], [0.1, 0.7, 0.8]]),
+    )
+    for n, m, top in ((2, 4, 1.0), (3, 6, 0.45), (4, 8, 1.0), (6, 4, 0.7)):
+        yield case(
+            "every object should get its own box, and every other box the object that it overlaps most, from 0.5 on",
+            oracle,
+            table(n, m, top),
+        )
 
 
 @write("4.4", "adaptive_thresholds", minutes=25, difficulty=3)
@@ -174,16 +200,20 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     four = torch.cat([levels, grid(1, 1, 30, 50, 0.7), grid(1, 1, 30, 50, 0.4)])
     yield case("any number of levels should count", oracle, torch.tensor([[3.0, 2, 24, 23]]), four, [6, 1, 1, 1], 2)
     yield case("no objects should give no thresholds", oracle, torch.zeros(0, 4), levels, [6, 1], 2)
-    boxes = torch.cat([grid(4, 5, 30, 50, 1.6), grid(2, 3, 30, 50, 1.3), grid(1, 1, 30, 50)])
+    thing, large = torch.tensor([[4.0, 6, 16, 14]]), [0.0, 0, 20, 20]  # the centre of both is (10, 10)
+    for first, second in CENTRES:
+        near = torch.tensor([[x - 6, y - 4, x + 6, y + 4] for x, y in (first, second)] + [large])
+        says = "near is the straight distance between centres, across and down alike"
+        yield case(says, oracle, thing, near, [2, 1], 1)
+    far = torch.tensor([[10.0, 10, 20, 20], [10, 10, 30, 30]])
     yield case(
-        "near is measured between centres, across and down alike",
-        oracle,
-        torch.tensor([[1.0, 11, 27, 16.5]]),
-        boxes,
-        [20, 6, 1],
-        4,
+        "an object that no box overlaps has the threshold 0", oracle, torch.tensor([[0.0, 0, 2, 3]]), far, [1, 1], 1
     )
+    turned = torch.cat([grid(1, 1, 30, 50), grid(2, 3, 30, 50)])
+    yield case("levels may come in any order", oracle, torch.tensor([[3.0, 2, 14, 13]]), turned, [1, 6], 2)
     aside = torch.tensor([0.13, 0.29, 0.13, 0.29])  # no object half-way between two boxes
+    yield case("every object has a threshold of its own", oracle, draw.boxes(2) + aside, levels, [6, 1], 2)
+    boxes = torch.cat([grid(4, 5, 30, 50, 1.6), grid(2, 3, 30, 50, 1.3), grid(1, 1, 30, 50)])
     for n, k in ((2, 3), (4, 5), (3, 9)):
         yield case("every object has a threshold of its own", oracle, draw.boxes(n) + aside, boxes, [20, 6, 1], k)
 

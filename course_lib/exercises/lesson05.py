@@ -55,6 +55,12 @@ SOFT = [
      [(0.0, 0, 10, 3, 0.9, 1), (1, 0, 11, 3, 0.8, 1), (2, 0, 12, 3, 0.7, 1), (3, 0, 13, 3, 0.6, 1)], 0.4, 0.05),
     ("of equal scores the earlier box should go first",
      [(9.0, 1, 12, 5, 0.5, 2), (1, 1, 5, 4, 0.5, 1), (1, 1, 5, 3, 0.5, 1)], 0.4, 0.1),
+    ("boxes of different classes should leave each other alone, wherever they lie",
+     [(-30.0, -30, 10, 10, 0.9, 1), (-30, -30, 10, 10, 0.8, 2)], 0.3, 0.1),
+    ("boxes of different classes should leave each other alone, wherever they lie",
+     [(1000.0, 1000, 1040, 1040, 0.9, 1), (0, 0, 40, 40, 0.8, 2)], 0.3, 0.1),
+    ("boxes of one class should lower each other, wherever they lie",
+     [(-3.0, -9, 5, -3, 0.9, 3), (-3, -7, 5, -1, 0.8, 3)], 0.3, 0.1),
     ("identical boxes should leave one",
      [(1.0, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)], 0.4, 0.1),
 ]  # fmt: skip
@@ -68,7 +74,10 @@ CLAIMED = [
     ("no answers should give [0]", [], [], THING),
     ("an object should be claimed once", THING * 2, [0.9, 0.6], THING),
     ("the better score should go first", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.6, 0.9], THING),
+    ("an object that was claimed stays claimed", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.9, 0.6], THING),
     ("of equal scores the first should claim the object", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.5, 0.5], THING),
+    ("an answer that reaches no object should leave it to the next", [[0.0, 0, 2, 3], [1, 1, 5, 4]], [0.9, 0.5], THING),
+    ("without objects and without answers the result should be [0]", [], [], []),
     ("an answer should take the object that is left", [[0.0, 0, 10, 4], [1, 0, 10, 4]], [0.9, 0.8], PAIR),
     ("an answer should take the object that it overlaps most",
      [[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]], [0.9, 0.8, 0.7], PAIR),
@@ -167,6 +176,23 @@ def quality_loss(draw: Draw) -> Iterator[Case]:
         torch.tensor([1]),
         one(0.6),
     )
+    for logits, label in (([[200.0, -150.0]], 0), ([[-200.0, 150.0]], 2)):
+        yield case("large logits should stay finite", oracle, torch.tensor(logits), torch.tensor([label]), one(0.5))
+    yield case("quality 0 is a plain no", oracle, torch.tensor([[1.0]]), torch.tensor([1]), one(0.0))
+    yield case(
+        "with a single class, too, background should cost something",
+        oracle,
+        torch.tensor([[1.0]]),
+        torch.tensor([0]),
+        one(0.7),
+    )
+    yield case(
+        "with a single class, too, a box that is not asked should cost 0",
+        oracle,
+        torch.tensor([[1.0]]),
+        torch.tensor([-1]),
+        one(0.7),
+    )
     for m, n in ((2, 3), (4, 2), (7, 5)):
         classes = draw.integers(m, low=-1, high=n + 1)
         yield case("every box should pay for itself", oracle, draw.normal(m, n, scale=2), classes, draw.uniform(m))
@@ -197,10 +223,16 @@ def find_hits(draw: Draw) -> Iterator[Case]:
     for d, n in ((3, 2), (6, 3), (12, 4)):
         things = draw.boxes(n, 30, 20)
         boxes, scores = near(things, d)
-        yield case("every answer should get its due", oracle, boxes, scores, things)
+        yield case(
+            "going down the scores, each answer should claim the free object that it overlaps most",
+            oracle,
+            boxes,
+            scores,
+            things,
+        )
 
 
-@write("5.5", "best_threshold", minutes=20, difficulty=2)
+@write("5.5", "best_threshold", minutes=20, difficulty=2, tolerance=1e-5)
 def best_threshold(draw: Draw) -> Iterator[Case]:
     """Oracle: gate by gate, counting."""
 
@@ -225,6 +257,13 @@ def best_threshold(draw: Draw) -> Iterator[Case]:
     yield case("equal scores should pass together", oracle, *given([0.75, 0.75], "+-", 1))
     yield case("of equally good gates the highest", oracle, *given([0.5, 0.75], "-+", 1))
     yield case("a lower gate may be better", oracle, *given([0.25, 0.75, 0.5], "+++", 3))
+    yield case("a gate may be better after a worse one", oracle, *given([0.9, 0.8, 0.7, 0.6], "+-++", 4))
+    yield case("only scores that occur can be chosen, with all their digits", oracle, *given([0.12345], "+", 1))
+    yield case(
+        "only scores that occur can be chosen, with all their digits", oracle, *given([0.98765, 0.00123], "-+", 1)
+    )
+    falling = [0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+    yield case("two gates with the same F1 should give the higher one", oracle, *given(falling, "-+++--+", 5))
     yield case(
         "two gates with the same F1 should give the higher one", oracle, *given([0.875, 0.75, 0.625, 0.5], "+--+", 2)
     )
@@ -232,7 +271,7 @@ def best_threshold(draw: Draw) -> Iterator[Case]:
         "scores need not be sorted, and ties may be anywhere", oracle, *given([0.875, 0.5, 0.875, 0.25], "++--", 4)
     )
     for d, objects in ((5, 3), (9, 4), (20, 30)):
-        scores = draw.integers(d, low=1, high=8) / 8
+        scores = draw.integers(d, low=1, high=8) / 8 + draw.integer(0, 99) / 1000
         yield case("the best gate of all should be found", oracle, scores, draw.uniform(d) < 0.6, objects)
 
 

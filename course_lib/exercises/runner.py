@@ -4,8 +4,10 @@ It knows neither the right results nor the verdict; the process that started it 
 JSON task a line; what was its standard output at the start carries one JSON answer a line, and student code prints
 into nothing.
 """
+
 import ast
 import contextlib
+import dataclasses
 import json
 import linecache
 import os
@@ -13,7 +15,7 @@ import sys
 import types
 
 from course_lib.exercises import guard
-from course_lib.exercises.values import restore, snapshot
+from course_lib.exercises.values import prediction, restore, snapshot
 
 
 def definitions(source: str) -> list[ast.stmt]:
@@ -37,7 +39,7 @@ def run_cell(source: str, namespace: dict, whole: bool, label: str) -> None:
             exec(compile(ast.Module([node], []), label, "exec"), namespace)
         except guard.Stop:
             raise
-        except BaseException:              # noqa: S112  a cell that fails must not fail the next
+        except BaseException:  # noqa: S112  a cell that fails must not fail the next
             continue
 
 
@@ -53,26 +55,20 @@ def namespace_for(task: dict) -> dict:
     return namespace
 
 
-def answer(task: dict, calls: dict) -> dict:
+def answer(task: dict) -> dict:
     """Do one task: define the submission's names, then make every call."""
     found: dict = {}
-    setup = guard.run(lambda: found.update(namespace_for(task)), [guard.Probe(())], seconds=task["seconds"], wall=60)
+    wall = task["wall"]
+    setup = guard.run(lambda: found.update(namespace_for(task)), [guard.Probe(())], task["seconds"], wall)
     if setup.stopped or "error" in (setup.seen or [{}])[0]:
         return {"stopped": setup.stopped or "time", "seen": []}
     if task["name"] not in found:
         return {"missing": True, "seen": []}
     value = found[task["name"]]
     if task["value"] or not callable(value):
-        return {"value": snapshot(value), "seen": []}
+        return {"value": snapshot(prediction(value)), "seen": []}
     probes = [guard.Probe(restore(p["args"]), p["mode"], tuple(p["gradient"])) for p in task["probes"]]
-    run = guard.run(value, probes, calls.get(task["exercise"]), task["seconds"], wall=60)
-    return {"seen": run.seen, "stopped": run.stopped, "printed": run.printed, "effects": run.effects}
-
-
-def _call(number: str) -> object:
-    from course_lib.exercises import framework
-
-    return framework.find(number).call
+    return dataclasses.asdict(guard.run(value, probes, task["seconds"], wall))
 
 
 def limits(memory: int, seconds: int) -> None:
@@ -92,7 +88,7 @@ def limits(memory: int, seconds: int) -> None:
 def hide_checkers() -> None:
     """An answer cannot import the checkers by their name."""
     for name in [n for n in sys.modules if n.startswith("course_lib.exercises")]:
-        sys.modules[name] = None           # type: ignore[assignment]
+        sys.modules[name] = None  # type: ignore[assignment]
     for lesson in range(1, 100):
         sys.modules[f"course_lib.exercises.lesson{lesson:02d}"] = None  # type: ignore[assignment]
 
@@ -106,19 +102,16 @@ def main() -> None:
     tasks = os.fdopen(os.dup(0), encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     first = json.loads(tasks.readline())
-    calls = {number: _call(number) for number in first["calls"]}
     limits(first["memory"], first["cpu"])
     hide_checkers()
-    send, dumps, loads = channel.write, json.dumps, json.loads
     for line in tasks:
-        task = loads(line)
-        found = answer(task, calls)
-        send(dumps({"exercise": task["exercise"], **found}) + "\n")
+        task = json.loads(line)
+        found = answer(task)
+        channel.write(json.dumps({"exercise": task["exercise"], **found}) + "\n")
         channel.flush()
-        if found.get("stopped"):           # its thread may still be running: the next task gets a fresh process
+        if found.get("stopped"):  # its thread may still be running: the next task gets a fresh process
             os._exit(0)
 
 
 if __name__ == "__main__":
-    guard.watch()
     main()

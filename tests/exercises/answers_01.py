@@ -1,8 +1,12 @@
 """Wrong and right answers to lesson 1's exercises."""
+
 import math
+import re
 
 import torch
 import torchvision
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 from trials import right, wrong
 
 # --- 1.1 read_yolo -----------------------------------------------------------------------------------------------
@@ -189,7 +193,9 @@ def read_yolo_one_dict(text, size, target={}):  # noqa: B006
 BUFFER = torch.zeros(100, 4)
 
 
-@wrong("1.1", "boxes of all calls in one tensor", says="a later call should leave an earlier result", only_behaviour=True)
+@wrong(
+    "1.1", "boxes of all calls in one tensor", says="a later call should leave an earlier result", only_behaviour=True
+)
 def read_yolo_one_tensor(text, size):
     result = read_yolo_tensor(text, size)
     return {**result, "boxes": BUFFER[: len(result["labels"])].copy_(result["boxes"])}
@@ -199,6 +205,48 @@ def read_yolo_one_tensor(text, size):
 def read_yolo_gradient(text, size):
     result = read_yolo_tensor(text, size)
     return {**result, "boxes": result["boxes"].requires_grad_()}
+
+
+@wrong("1.1", "stops at the first blank line", says="what follows it counts")
+def read_yolo_stops(text, size):
+    lines = []
+    for line in text.strip().split("\n"):
+        if not line.strip():
+            break
+        lines.append(line)
+    return read_yolo_lines("\n".join(lines), size)
+
+
+@wrong("1.1", "objects with their centre outside left out", says="centre outside")
+def read_yolo_outside(text, size):
+    inside = [line for line in text.split("\n") if all(0 <= float(w) <= 1 for w in line.split()[1:3])]
+    return read_yolo_lines("\n".join(inside), size)
+
+
+@wrong("1.1", "shares stopped at 0 and 1", says="centre outside")
+def read_yolo_clamped(text, size):
+    rows = _parse(text)
+    rows[:, 1:] = rows[:, 1:].clamp(0, 1)
+    return _result(_corners(rows) * torch.tensor(size).flip(0).repeat(2), rows)
+
+
+@wrong("1.1", "the sign lost by a pattern of digits", says="centre outside")
+def read_yolo_pattern(text, size):
+    lines = [" ".join(re.findall(r"[\d.]+", line)) for line in text.split("\n")]
+    return read_yolo_lines("\n".join(lines), size)
+
+
+@wrong("1.1", "objects without width or height left out", says="a box without width or height")
+def read_yolo_flat(text, size):
+    solid = [line for line in text.split("\n") if all(float(w) > 0 for w in line.split()[3:])]
+    return read_yolo_lines("\n".join(solid), size)
+
+
+@wrong("1.1", "half precision inside", says="yours gives")
+def read_yolo_half(text, size):
+    rows = _parse(text)
+    shares = _corners(rows).half().float()
+    return _result(shares * torch.tensor(size).flip(0).repeat(2), rows)
 
 
 # --- 1.2 balanced_l1 ---------------------------------------------------------------------------------------------
@@ -236,7 +284,7 @@ def balanced_l1_parts(predicted, true):
 
 @right("1.2", "box by box")
 def balanced_l1_loop(predicted, true):
-    total = predicted.new_zeros(())
+    total = 0 * predicted.sum()
     for p, t in zip(predicted, true, strict=True):
         for error in (p - t).abs():
             total = total + (_inner(error) if error < 1 else _outer(error))
@@ -384,6 +432,50 @@ def balanced_l1_shared(predicted, true, total=torch.zeros(())):  # noqa: B008
     return result if result.requires_grad or result.dtype == torch.float64 else total.copy_(result)
 
 
+@wrong("1.2", "an error of exactly 1 belongs to neither branch", says="an error of exactly 1")
+def balanced_l1_masks(predicted, true):
+    x = (predicted - true).abs()
+    return ((x < 1) * _inner(x) + (x > 1) * _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "averaged over the pairs that differ", says="a perfect pair counts")
+def balanced_l1_differing(predicted, true):
+    loss = _each(predicted, true).sum(dim=1)
+    return loss.sum() / max(int((loss > 0).sum()), 1)
+
+
+@wrong(
+    "1.2",
+    "the absolute value by a square root",
+    says="the gradient is nan at [0, 0] of predicted, right is 0",
+    only_behaviour=True,
+)
+def balanced_l1_root(predicted, true):
+    x = ((predicted - true) ** 2).sqrt()
+    return torch.where(x < 1, _inner(x), _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "a new tensor without pairs", says="cut off from it", only_behaviour=True)
+def balanced_l1_early(predicted, true):
+    if len(true) == 0:
+        return torch.tensor(0.0, dtype=predicted.dtype, device=predicted.device)
+    return balanced_l1_where(predicted, true)
+
+
+@wrong("1.2", "float32 without pairs", says="dtype should be kept", only_behaviour=True)
+def balanced_l1_early_float32(predicted, true):
+    if len(true) == 0:
+        return torch.tensor(0.0, device=predicted.device).requires_grad_(predicted.requires_grad)
+    return balanced_l1_where(predicted, true)
+
+
+@right("1.2", "pair by pair with vmap")
+def balanced_l1_vmap(predicted, true):
+    if len(true) == 0:
+        return predicted.sum()
+    return torch.vmap(lambda p, t: _each(p, t).sum())(predicted, true).mean()
+
+
 # --- 1.3 twin ----------------------------------------------------------------------------------------------------
 
 
@@ -523,6 +615,49 @@ def twin_float64(features):
     return twin_roll(features.double())
 
 
+@wrong("1.3", "strongest position added to its neighbour and set to 0", says="should have moved")
+def twin_added(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    flat[:, (place + 1) % flat.shape[1]] += flat[:, place]
+    flat[:, place] = 0
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "strongest position spread over the others", says="should have moved")
+def twin_spread(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    share = flat[:, place : place + 1] / (flat.shape[1] - 1)
+    flat += share
+    flat[:, place] = 0
+    return flat.reshape(features.shape)
+
+
+def _fixed_amount(features, amount):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    flat[:, place] -= amount
+    flat[:, (place + 1) % flat.shape[1]] += amount
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "10 taken from the strongest position", says="should have moved")
+def twin_ten_less(features):
+    return _fixed_amount(features, 10)
+
+
+@wrong("1.3", "100 taken from the strongest position", says="should have moved")
+def twin_hundred_less(features):
+    return _fixed_amount(features, 100)
+
+
+@right("1.3", "nearly constant, a little stronger elsewhere")
+def twin_bump(features):
+    flat, place = features.flatten(1), int(features.sum(dim=0).argmax())
+    level = flat.mean(dim=1, keepdim=True).expand_as(flat).clone()
+    level[:, place] -= 0.05
+    level[:, (place + 1) % flat.shape[1]] += 0.05
+    return level.reshape(features.shape)
+
+
 # --- 1.5 flip ----------------------------------------------------------------------------------------------------
 
 
@@ -638,6 +773,37 @@ def flip_absolute(image, boxes):
 @wrong("1.5", "half precision inside", says="corners need not be whole numbers")
 def flip_half(image, boxes):
     return image.flip(2), flip_index(image, boxes.half())[1].to(boxes.dtype)
+
+
+@wrong("1.5", "cut at the upper edge", says="upper or lower edge")
+def flip_cut_above(image, boxes):
+    mirrored = flip_index(image, boxes)[1]
+    return image.flip(2), torch.cat([mirrored[:, :1], mirrored[:, 1:].clamp(min=0)], dim=1)
+
+
+@wrong("1.5", "cut at the lower edge", says="upper or lower edge")
+def flip_cut_below(image, boxes):
+    left, top, right_edge, bottom = flip_index(image, boxes)[1].unbind(dim=1)
+    return image.flip(2), torch.stack([left, top, right_edge, bottom.clamp(max=image.shape[1])], dim=1)
+
+
+@wrong("1.5", "float32 without objects", says="dtype should be kept", only_behaviour=True)
+def flip_empty_float32(image, boxes):
+    return image.flip(2), flip_index(image, boxes)[1] if len(boxes) else torch.zeros(0, 4, device=boxes.device)
+
+
+@right("1.5", "centre and size, then back")
+def flip_centres(image, boxes):
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    centres = torch.stack([image.shape[2] - centres[:, 0], centres[:, 1]], dim=1)
+    return image.flip(2), torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1)
+
+
+@right("1.5", "torchvision's flip of a picture with boxes")
+def flip_torchvision(image, boxes):
+    wrapped = tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=image.shape[1:])
+    mirrored = v2.functional.horizontal_flip(wrapped).as_subclass(torch.Tensor)
+    return v2.functional.horizontal_flip(image), mirrored
 
 
 # --- 1.6 clip_to_picture -----------------------------------------------------------------------------------------
@@ -770,3 +936,29 @@ def clip_shared(boxes_cxcywh, size, buffer=torch.zeros(100, 4)):  # noqa: B008
     result = clip_corners(boxes_cxcywh, size)
     own = result.requires_grad or result.dtype == torch.float64
     return result if own else buffer[: len(result)].copy_(result)
+
+
+@wrong("1.6", "half of a side as a whole number", says="half of an odd side")
+def clip_whole_half(boxes_cxcywh, size):
+    cx, cy, w, h = boxes_cxcywh.detach().unbind(dim=1)
+    half = torch.stack([w // 2, h // 2], dim=1)
+    most = boxes_cxcywh.new_tensor([size[1], size[0]])
+    low = (boxes_cxcywh[:, :2] - half).clamp(min=0).minimum(most)
+    high = (boxes_cxcywh[:, :2] + half).clamp(min=0).minimum(most)
+    return torch.cat([(low + high) / 2, high - low], dim=1)
+
+
+@wrong("1.6", "edges rounded", says="half of an odd side")
+def clip_rounded(boxes_cxcywh, size):
+    low, high = (edge.round() for edge in _clip(boxes_cxcywh, size))
+    return torch.cat([(low + high) / 2, high - low], dim=1)
+
+
+@wrong("1.6", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
+def clip_empty_float32(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, size) if len(boxes_cxcywh) else torch.zeros(0, 4, device=boxes_cxcywh.device)
+
+
+@wrong("1.6", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
+def clip_empty_cpu(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, size) if len(boxes_cxcywh) else torch.zeros(0, 4, dtype=boxes_cxcywh.dtype)

@@ -265,3 +265,112 @@ def all_of_it(field_box, height, width):
 def square_field(field_box, height, width):
     x1, y1, x2, y2 = field_box
     return clipped(field_box, height, width) * (y2 - y1) / (x2 - x1)
+
+
+@wrong("2.1", "layers with kernel 1 skipped", says="a layer with kernel 1 still has its")
+def skips_one(layers):
+    return dilated([layer for layer in layers if layer[0] > 1])
+
+
+@wrong("2.1", "padding of a layer with kernel 1 forgotten", says="a layer with kernel 1 still has its padding")
+def unpadded_one(layers):
+    return dilated([(k, s, p if k > 1 else 0, d) for k, s, p, d in layers])
+
+
+@wrong("2.1", "the stride doubles or does nothing", says="multiplied")
+def doubling(layers):
+    return dilated([(k, 2 if s > 1 else 1, p, d) for k, s, p, d in layers])
+
+
+@wrong("2.1", "the stride as a power of two", says="multiplied")
+def shifting(layers):
+    return dilated([(k, 1 << (s - 1), p, d) for k, s, p, d in layers])
+
+
+@wrong("2.1", "strides added up", says="multiplied")
+def adding(layers):
+    size, jump, start = 1, 1, 0
+    for kernel, stride, padding, dilation in layers:
+        size, start, jump = size + dilation * (kernel - 1) * jump, start - padding * jump, jump + stride - 1
+    return size, jump, start
+
+
+@wrong("2.2", "corners made whole, towards 0", says="corners need not be whole numbers")
+def cut_off(boxes, field, rows, columns):
+    return four_comparisons(boxes.long(), field, rows, columns)
+
+
+@wrong("2.2", "corners rounded", says="corners need not be whole numbers")
+def rounded(boxes, field, rows, columns):
+    return four_comparisons(boxes.round(), field, rows, columns)
+
+
+@wrong("2.2", "corners made whole, place by place", says="corners need not be whole numbers")
+def whole_numbers(boxes, field, rows, columns):
+    whole = [[int(v) for v in box] for box in boxes]
+    return four_comparisons(torch.tensor(whole, device=boxes.device).reshape(-1, 4), field, rows, columns)
+
+
+@wrong("2.2", "what lies outside the picture is left out", says="what lies outside the picture is a part")
+def inside_only(boxes, field, rows, columns):
+    return four_comparisons(boxes.clamp(min=0), field, rows, columns)
+
+
+@wrong("2.2", "fields stopped at the picture's edge", says="of the box should say")
+def stopped_fields(boxes, field, rows, columns):
+    return four_comparisons(boxes, (field[0], field[1], max(field[2], 0)), rows, columns)
+
+
+@wrong("2.2", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
+def empty_cpu(boxes, field, rows, columns):
+    if len(boxes) == 0:
+        return torch.zeros(0, rows, columns, dtype=torch.bool)
+    return four_comparisons(boxes, field, rows, columns)
+
+
+@right("2.2", "box by box with vmap")
+def with_vmap(boxes, field, rows, columns):
+    if len(boxes) == 0:
+        return four_comparisons(boxes, field, rows, columns)
+    left, top, right_edge, bottom = (edge[0] for edge in edges(field, rows, columns, boxes.device))
+    held = torch.vmap(lambda b: (left <= b[0]) & (top <= b[1]) & (b[2] <= right_edge) & (b[3] <= bottom))
+    return held(boxes)
+
+
+@right("2.2", "the device by its name")
+def by_name(boxes, field, rows, columns):
+    return four_comparisons(boxes, field, rows, columns) & torch.ones(rows, columns, device=str(boxes.device)).bool()
+
+
+@right("2.2", "the device by its type")
+def by_type(boxes, field, rows, columns):
+    return torch.ones(rows, columns, device=boxes.device.type).bool() & four_comparisons(boxes, field, rows, columns)
+
+
+@wrong("2.3", "no cut at the bottom where the field begins inside", says="each end is cut")
+def bottom_open(field_box, height, width):
+    x1, y1, x2, y2 = field_box
+    across = x2.clamp(max=width) - x1.clamp(min=0)
+    down = (y2 if y1 >= 0 else y2.clamp(max=height)) - y1.clamp(min=0)
+    return across * down / ((x2 - x1) * (y2 - y1))
+
+
+@wrong("2.3", "no cut at the right where the field begins inside", says="right end should be cut at the width")
+def right_open(field_box, height, width):
+    x1, y1, x2, y2 = field_box
+    across = (x2 if x1 >= 0 else x2.clamp(max=width)) - x1.clamp(min=0)
+    down = y2.clamp(max=height) - y1.clamp(min=0)
+    return across * down / ((x2 - x1) * (y2 - y1))
+
+
+@wrong("2.3", "no cut at the top where the field ends inside", says="hangs over the corner")
+def top_open(field_box, height, width):
+    x1, y1, x2, y2 = field_box
+    across = x2.clamp(max=width) - x1.clamp(min=0)
+    down = y2.clamp(max=height) - (y1.clamp(min=0) if y2 > height else y1)
+    return across * down / ((x2 - x1) * (y2 - y1))
+
+
+@wrong("2.3", "a plain number", says="should be a float32 tensor of shape [], yours is a float", only_behaviour=True)
+def plain_number(field_box, height, width):
+    return clipped(field_box, height, width).item()

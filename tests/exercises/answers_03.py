@@ -237,3 +237,30 @@ def centres_eight(rows, columns, stride):
 @wrong("3.3", "eight rows at most", says="a map may have any number of cells")
 def centres_eight_rows(rows, columns, stride):
     return centres_meshgrid(min(rows, 8), columns, stride)
+
+
+@wrong("3.1", "three levels at most", says="a fourth level should be found as well")
+def place_three_levels(index, grids, k):
+    return place_by_division(index, [*grids[:3], (99, 99)][: len(grids)], k)
+
+
+@wrong("3.2", "right and bottom stopped at 0", says="an edge on the wrong side of the centre")
+def edges_stopped(boxes, centres, stride):
+    distances = edges_cat(boxes, centres, stride)
+    return torch.cat([distances[:, :2], distances[:, 2:].clamp(min=0)], dim=1)
+
+
+@wrong("3.2", "right and bottom by their absolute value", says="an edge on the wrong side of the centre")
+def edges_unsigned(boxes, centres, stride):
+    distances = edges_cat(boxes, centres, stride)
+    return torch.cat([distances[:, :2], distances[:, 2:].abs()], dim=1)
+
+
+@wrong("3.2", "float32 without objects", says="dtype should be kept", only_behaviour=True)
+def edges_empty_float32(boxes, centres, stride):
+    return edges_cat(boxes, centres, stride) if len(boxes) else torch.zeros(0, 4, device=boxes.device)
+
+
+@wrong("3.3", "forty columns at most", says="a map may have any number of cells")
+def centres_forty(rows, columns, stride):
+    return centres_meshgrid(rows, min(columns, 40), stride)

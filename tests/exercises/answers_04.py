@@ -113,6 +113,42 @@ def giou_in_place(boxes, other):
     return result
 
 
+@wrong("4.2", "the union never below 1", says="shares of the picture")
+def giou_union_one(boxes, other):
+    iou, union = _iou_and_union(boxes, other)
+    return iou * union / union.clamp(min=1) - 1 + union / _hull(boxes, other)
+
+
+@wrong("4.2", "a thousandth more below the line", says="shares of the picture")
+def giou_thousandth(boxes, other):
+    iou, union = _iou_and_union(boxes, other)
+    return iou * union / (union + 1e-3) - 1 + union / _hull(boxes, other)
+
+
+@wrong("4.2", "crashes without other boxes", says="no other boxes should give an empty [N, 0] table")
+def giou_needs_other(boxes, other):
+    return torch.stack([giou_tables(boxes, box[None])[:, 0] for box in other], dim=1)
+
+
+@wrong("4.2", "boxes cut at the picture", says="left of the picture and above it")
+def giou_cut(boxes, other):
+    return giou_tables(boxes.clamp(min=0), other.clamp(min=0))
+
+
+@wrong("4.2", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
+def giou_empty_float32(boxes, other):
+    if len(boxes) == 0:
+        return torch.zeros(0, len(other), device=boxes.device)
+    return giou_tables(boxes, other)
+
+
+@wrong("4.2", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
+def giou_empty_cpu(boxes, other):
+    if len(boxes) == 0:
+        return torch.zeros(0, len(other), dtype=boxes.dtype)
+    return giou_tables(boxes, other)
+
+
 # --- 4.3 match_table ---------------------------------------------------------------------------------------------
 
 
@@ -235,6 +271,50 @@ def lost_in_place(table):
     return matches
 
 
+def _with_pairs(table, pairs):
+    """The threshold first, then the pairs in the order in which they are given."""
+    if len(table) == 0:
+        return torch.full((table.shape[1],), -1, device=table.device)
+    largest, matches = table.max(dim=0)
+    matches[largest < 0.5] = -1
+    served, taken = set(), set()
+    for i, j in pairs:
+        if i not in served and j not in taken:
+            served.add(i)
+            taken.add(j)
+            matches[j] = i
+    return matches
+
+
+@wrong("4.3", "of equal pairs the last, by sorting triples", says="of equal pairs the first object and the first box")
+def lost_triples(table):
+    rows, columns = table.shape
+    triples = sorted(((table[i, j].item(), i, j) for i in range(rows) for j in range(columns)), reverse=True)
+    return _with_pairs(table, [(i, j) for _, i, j in triples])
+
+
+@wrong("4.3", "of equal pairs the last, by a turned order", says="of equal pairs the first object and the first box")
+def lost_turned(table):
+    order = table.flatten().argsort(stable=True).flip(0).tolist()
+    return _with_pairs(table, [divmod(place, table.shape[1]) for place in order])
+
+
+@wrong("4.3", "on the CPU without objects", says="device should be kept", only_behaviour=True)
+def lost_empty_cpu(table):
+    return lost_sorted(table) if len(table) else torch.full((table.shape[1],), -1)
+
+
+@right("4.3", "of equals in a column of its own choice the last")
+def lost_last_of_equals(table):
+    matches = lost_sorted(table)
+    forced = set(_surest_first(table).values())
+    for j in set(range(table.shape[1])) - forced:
+        for i in range(len(table)):
+            if table[i, j] >= 0.5 and table[i, j] >= table[matches[j], j]:
+                matches[j] = i
+    return matches
+
+
 # --- 4.4 adaptive_thresholds -------------------------------------------------------------------------------------
 
 
@@ -339,3 +419,37 @@ def atss_capped(boxes, default_boxes, counts, k):
 @wrong("4.4", "three levels at most", says="any number of levels should count")
 def atss_three_levels(boxes, default_boxes, counts, k):
     return atss_tables(boxes, default_boxes[: sum(counts[:3])], counts[:3], k)
+
+
+def _by(measure):
+    def thresholds(boxes, default_boxes, counts, k):
+        ways = (_centres(boxes)[:, None] - _centres(default_boxes)).abs()
+        found = _candidates(boxes, default_boxes, counts, k, distance=measure(ways))
+        return found.mean(dim=1) + found.std(dim=1)
+
+    return thresholds
+
+
+@wrong("4.4", "the ways across and down added up", says="near is the straight distance between centres")
+def atss_manhattan(boxes, default_boxes, counts, k):
+    return _by(lambda ways: ways.sum(dim=-1))(boxes, default_boxes, counts, k)
+
+
+@wrong("4.4", "the longer way only", says="near is the straight distance between centres")
+def atss_chebyshev(boxes, default_boxes, counts, k):
+    return _by(lambda ways: ways.amax(dim=-1))(boxes, default_boxes, counts, k)
+
+
+@wrong("4.4", "distance down only", says="near is the straight distance between centres")
+def atss_down(boxes, default_boxes, counts, k):
+    return _by(lambda ways: ways[..., 1])(boxes, default_boxes, counts, k)
+
+
+@wrong("4.4", "on the CPU without objects", says="device should be kept", only_behaviour=True)
+def atss_empty_cpu(boxes, default_boxes, counts, k):
+    return atss_tables(boxes, default_boxes, counts, k) if len(boxes) else torch.zeros(0, dtype=boxes.dtype)
+
+
+@wrong("4.4", "float32 without objects", says="dtype should be kept", only_behaviour=True)
+def atss_empty_float32(boxes, default_boxes, counts, k):
+    return atss_tables(boxes, default_boxes, counts, k) if len(boxes) else torch.zeros(0, device=boxes.device)

@@ -183,6 +183,42 @@ def soft_in_place(boxes, scores, labels, threshold, least):
     return result
 
 
+def _moved_apart(boxes, scores, labels, threshold, least, shift):
+    """Classes kept apart by moving each somewhere else."""
+    return _soft(boxes + (labels * shift).to(boxes)[:, None], scores, torch.ones_like(labels), threshold, least)
+
+
+@wrong("5.2", "classes moved apart by the largest corner", says="wherever they lie")
+def soft_offset(boxes, scores, labels, threshold, least):
+    shift = boxes.max() + 1 if boxes.numel() else 0
+    return _moved_apart(boxes, scores, labels, threshold, least, shift)
+
+
+@wrong("5.2", "classes moved apart by 1000", says="wherever they lie")
+def soft_thousand(boxes, scores, labels, threshold, least):
+    return _moved_apart(boxes, scores, labels, threshold, least, 1000)
+
+
+@wrong("5.2", "boxes cut at the picture", says="wherever they lie")
+def soft_cut(boxes, scores, labels, threshold, least):
+    moved = boxes.clamp(min=0)
+    return _soft(moved, scores, labels, threshold, least)
+
+
+@wrong("5.2", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
+def soft_empty_cpu(boxes, scores, labels, threshold, least):
+    if len(boxes) == 0:
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=scores.dtype)
+    return _soft(boxes, scores, labels, threshold, least)
+
+
+@wrong("5.2", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
+def soft_empty_float32(boxes, scores, labels, threshold, least):
+    if len(boxes) == 0:
+        return labels.new_zeros(0), torch.zeros(0, device=boxes.device)
+    return _soft(boxes, scores, labels, threshold, least)
+
+
 # --- 5.3 quality_loss --------------------------------------------------------------------------------------------
 
 
@@ -284,6 +320,40 @@ def quality_in_place(logits, classes, quality):
     result = quality_pytorch(logits, classes.clone(), quality)
     classes.clamp_(min=0)
     return result
+
+
+@wrong(
+    "5.3",
+    "softplus by hand, its gradient nan",
+    says="gradient should flow: the gradient is nan at [0, 0]",
+    only_behaviour=True,
+)
+def quality_by_hand(logits, classes, quality):
+    softplus = torch.where(logits > 30, logits, torch.log1p(torch.exp(logits)))
+    cost = (softplus - _wanted(logits, classes, quality) * logits).sum(dim=1)
+    return torch.where(classes < 0, torch.zeros_like(cost), cost)
+
+
+@wrong("5.3", "class -1 used as a column", says="with a single class, too")
+def quality_minus_two(logits, classes, quality):
+    wanted = torch.zeros_like(logits)
+    wanted[torch.arange(len(logits), device=logits.device), classes - 1] = quality.to(logits) * (classes > 0)
+    return _quality(logits, wanted).sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "quality 0 taken for not asked", says="quality 0 is a plain no")
+def quality_zero(logits, classes, quality):
+    return quality_pytorch(logits, classes, quality).masked_fill((classes > 0) & (quality == 0), 0)
+
+
+@wrong("5.3", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
+def quality_empty_cpu(logits, classes, quality):
+    return quality_pytorch(logits, classes, quality) if len(logits) else torch.zeros(0, dtype=logits.dtype)
+
+
+@wrong("5.3", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
+def quality_empty_float32(logits, classes, quality):
+    return quality_pytorch(logits, classes, quality) if len(logits) else torch.zeros(0, device=logits.device)
 
 
 # --- 5.4 find_hits -----------------------------------------------------------------------------------------------
@@ -391,6 +461,34 @@ def hits_in_place(boxes, scores, objects):
     return result
 
 
+@wrong("5.4", "a miss claims as well", says="leave it to the next")
+def hits_miss_claims(boxes, scores, objects):
+    table, free = box_iou(boxes, objects), list(range(len(objects)))
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for i in _by_score(scores):
+        if free:
+            best = max(free, key=lambda j: table[i, j].item())
+            out[i] = table[i, best] >= 0.5
+            free.remove(best)
+    return out
+
+
+@wrong("5.4", "the largest overlap first, whatever the scores", says="stays claimed")
+def hits_best_overlap(boxes, scores, objects):
+    table, pairs = box_iou(boxes, objects), []
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for value, i, j in sorted((-table[i, j].item(), i, j) for i in range(len(boxes)) for j in range(len(objects))):
+        if -value >= 0.5 and all(i != a and j != b for a, b in pairs):
+            pairs.append((i, j))
+            out[i] = True
+    return out
+
+
+@wrong("5.4", "on the CPU without objects", says="device should be kept", only_behaviour=True)
+def hits_empty_cpu(boxes, scores, objects):
+    return hits_mask(boxes, scores, objects) if len(objects) else torch.zeros(len(boxes), dtype=torch.bool)
+
+
 # --- 5.5 best_threshold -----------------------------------------------------------------------------------------------
 
 
@@ -495,3 +593,49 @@ def gate_in_place(scores, hits, objects):
     result = gate_loop(scores, hits, objects)
     hits.zero_()
     return result
+
+
+@wrong("5.5", "stops when F1 no longer rises", says="a gate may be better after a worse one")
+def gate_stops(scores, hits, objects):
+    best = None
+    for gate, f1 in _gates(scores, hits, objects):
+        if best and f1 <= best[1]:
+            break
+        best = gate, f1
+    return best or (1.0, 0.0)
+
+
+@wrong("5.5", "stops when F1 falls", says="a gate may be better after a worse one")
+def gate_stops_falling(scores, hits, objects):
+    best = None
+    for gate, f1 in _gates(scores, hits, objects):
+        if best and f1 < best[1]:
+            break
+        if not best or f1 > best[1]:
+            best = gate, f1
+    return best or (1.0, 0.0)
+
+
+@wrong("5.5", "rounding decides between equals", says="two gates with the same F1")
+def gate_harmonic(scores, hits, objects):
+    def f1(right, passing, objects):
+        p, r = right / passing, right / objects
+        return 2 * p * r / (p + r) if right else 0.0
+
+    return max(_gates(scores, hits, objects, f1), key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@wrong("5.5", "gates from a grid", says="only scores that occur")
+def gate_grid(scores, hits, objects):
+    best = (scores.max().item(), 0.0) if len(scores) else (1.0, 0.0)
+    for gate in range(1000, 0, -1):
+        passing = scores >= gate / 1000
+        f1 = 2 * int((passing & hits).sum()) / (int(passing.sum()) + objects)
+        best = (gate / 1000, f1) if f1 > best[1] else best
+    return best
+
+
+@wrong("5.5", "the gate rounded to three digits", says="only scores that occur")
+def gate_rounded(scores, hits, objects):
+    gate, f1 = gate_loop(scores, hits, objects)
+    return round(gate, 3), f1

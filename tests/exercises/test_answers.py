@@ -2,12 +2,17 @@
 
 import ast
 import inspect
+import math
+import re
 import textwrap
+from fractions import Fraction
 
+import numpy
 import pytest
+import torch
 from book import EXERCISES, RIGHT, WRONG, each, each_trial, of
 
-from course_lib.exercises import framework, guard, values
+from course_lib.exercises import framework, guard, values, verdict
 from course_lib.exercises import plan as plans
 
 SEEDS = (0, 1, 2)
@@ -33,9 +38,11 @@ def test_right_answer_is_accepted(trial):
 @each_trial([t for t in WRONG if not t.same_as_oracle])
 def test_wrong_answer_differs_from_the_oracle(trial):
     plan = framework.Plan(framework.find(trial.number), 0)
-    run = guard.run(trial.answer, plan.probes, plan.exercise.call)
-    pairs = zip(plan.plan, run.seen, strict=False)
-    wrong = ["error" in seen or plan.wrong(i, seen["output"]) for (i, mode), seen in pairs if mode == "plain"]
+    run = guard.run(trial.answer, plan.probes)
+    pairs = zip(plan.calls, run.seen, strict=False)
+    wrong = [
+        "error" in seen or verdict.wrong_result(plan, i, seen["output"]) for (i, mode), seen in pairs if mode == "plain"
+    ]
     assert any(wrong), "its values are right everywhere; give only_behaviour=True if another rule is meant"
 
 
@@ -56,9 +63,13 @@ def test_cases(exercise):
         assert len(plan.cases) >= 3
         assert not exercise.empty or any(plans.is_empty(c.args) for c in plan.cases), "no case with an empty input"
         for c in plan.cases:
-            assert c.oracle is None or values.difference(
-                values.snapshot(c.oracle(*values.clone(c.args))), values.snapshot(c.oracle(*c.args)), 0
-            ) is None, "the oracle changes its input or is random"
+            assert (
+                c.oracle is None
+                or values.difference(
+                    values.snapshot(c.oracle(*values.clone(c.args))), values.snapshot(c.oracle(*c.args)), 0
+                )
+                is None
+            ), "the oracle changes its input or is random"
 
 
 @each("fix")
@@ -80,6 +91,83 @@ def test_predictions(exercise):
     for message in [r.message for r in messages] + [exercise.otherwise]:
         assert values.show(exercise.right) not in message.replace(",", " ").split(), "the message tells the answer"
     assert framework.evaluate(exercise, object()).state == framework.NOT_YET
+
+
+@pytest.mark.parametrize(
+    "number,value",
+    [
+        ("3.5", math.exp(math.log(2) / 0.2)),
+        ("3.5", numpy.exp(5 * numpy.log(2))),
+        ("4.1", Fraction(1, 3)),
+        ("4.1", "1/3"),
+        ("4.1", 0.33),
+        ("5.1", numpy.array([1, 3])),
+        ("5.1", (1, 3)),
+        ("1.4", numpy.array(0.42)),
+        ("1.4", torch.tensor(0.416)),
+    ],
+)
+def test_predictions_in_other_forms(number, value):
+    result = framework.evaluate(framework.find(number), value)
+    assert result.state == framework.CORRECT, result.message
+
+
+@pytest.mark.parametrize(
+    "number,value,says",
+    [
+        ("3.4", (5, 800), "`outputs` should be a number, yours is a tuple of 2: a comma makes a tuple"),
+        ("1.4", (0, 42), "`pixels` should be a number, yours is a tuple of 2: a comma makes a tuple"),
+        ("1.4", "0.42", "`pixels` should be a number, yours is a string"),
+        ("5.1", 1, "`left_over` should be a list of numbers, yours is an int"),
+        ("3.5", 32.01, "write down the number"),
+    ],
+)
+def test_predictions_of_the_wrong_kind(number, value, says):
+    result = framework.evaluate(framework.find(number), value)
+    assert result.state == framework.NOT_YET and says in result.message, result
+
+
+MESSAGES = {  # answers whose message once did not help: exercise, label, what must be told
+    "digits that tell two numbers apart": ("1.1", "half precision inside", r"yours gives .*(\d\.\d{2,}).*right is"),
+    "an input to retype": (
+        "4.4",
+        "the ways across and down added up",
+        r"for boxes = \[\[4, 6, 16, 14\]\], default_boxes = \[\[",
+    ),
+    "the half of an odd side": (
+        "1.6",
+        "half of a side as a whole number",
+        r"^half of an odd side is no whole number: .*for boxes_cxcywh = \[\[",
+    ),
+    "the place of a gradient": (
+        "1.2",
+        "the absolute value by a square root",
+        r"is nan at \[0, 0\] of predicted, right is 0, for predicted = \[\[",
+    ),
+    "the side of the centre": (
+        "3.2",
+        "right and bottom stopped at 0",
+        r"^an edge on the wrong side of the centre .*for boxes = \[\[",
+    ),
+    "gates": ("5.5", "gates from a grid", r"yours gives 0\.123 at \[0\], right is 0\.1235"),
+}
+
+
+@pytest.mark.parametrize("label", MESSAGES)
+def test_the_message_helps(label):
+    number, wrong, says = MESSAGES[label]
+    trial = next(t for t in WRONG if t.number == number and t.label == wrong)
+    message = framework.evaluate(framework.find(number), trial.answer).message
+    assert re.search(says, message), message
+
+
+@each("write", "fix")
+def test_wrong_arguments_are_named(exercise):
+    names = framework.Plan(exercise, 0).names
+    message = framework.evaluate(exercise, lambda a, b, c, d, e, f, g: a).message
+    assert message.startswith(
+        f"`{exercise.answer}` should take ({', '.join(names)}), but it could not be called with them"
+    )
 
 
 def test_every_listed_answer_has_an_exercise():

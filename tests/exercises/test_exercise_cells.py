@@ -42,8 +42,8 @@ def missing(exercise: framework.Exercise, text: str, file: str) -> list[str]:
         f"'about {exercise.minutes} minutes'": f"about {exercise.minutes} minutes" in text,
         "three folded hints": all(hints),
         f"hint 3 links to solutions/{file}": f"(solutions/{file})" in (hints[2] or ""),
-        "a folded 'This error means …'": exercise.kind not in ("write", "fix") or any(
-            summary.startswith("This error means") for summary in found),
+        "a folded 'This error means …'": exercise.kind not in ("write", "fix")
+        or any(summary.startswith("This error means") for summary in found),
         "'<details>' and '</details>' in pairs": text.count("<details>") == text.count("</details>") == len(found),
     }
     return [what for what, there in wanted.items() if not there]
@@ -131,9 +131,7 @@ def solved(number: int) -> dict[str, str]:
     counted = [e for e in framework.lesson(number) if e.counted]
     book = solutions_of(counted[0])
     imports = [line for line in book.code[0].source.splitlines() if "course_lib.exercises" not in line]
-    return {
-        e.number: "\n".join(imports) + "\n" + tagged(book, f"exercise-{e.number}").source for e in counted
-    }
+    return {e.number: "\n".join(imports) + "\n" + tagged(book, f"exercise-{e.number}").source for e in counted}
 
 
 def all_wrong(number: int) -> dict[str, tuple]:
@@ -145,7 +143,11 @@ def all_wrong(number: int) -> dict[str, tuple]:
 @pytest.mark.parametrize("number", NUMBERS, ids=[f"lesson{n:02d}" for n in NUMBERS])
 def test_nothing_everything_and_all_wrong(number, capsys):
     n = len([e for e in framework.lesson(number) if e.counted])
-    for answers, state, count in ((dict(), "not started", 0), (solved(number), "correct", n), (all_wrong(number), "not yet", 0)):
+    for answers, state, count in (
+        (dict(), "not started", 0),
+        (solved(number), "correct", n),
+        (all_wrong(number), "not yet", 0),
+    ):
         lines = only_exercises(number, answers, capsys)
         assert [line.split("  ")[1].partition(":")[0] for line in lines[:-1]] == [state] * n
         assert lines[-1] == f"{count} of {n} solved"

@@ -31,14 +31,21 @@ def solved() -> dict[str, str]:
 
 def notebook(answers: dict[str, str], before: list[str] = (), tags: bool = True) -> dict:
     """A submission: imports, further cells, then stubs or answers, each with its check cell."""
-    cells = [("import math\nimport torch\nfrom course_lib.boxes import *\nfrom course_lib.boxes import cxcywh_to_xyxy, "
-              "xyxy_to_cxcywh\nfrom course_lib.exercises import check, summary", [])]
+    cells = [
+        (
+            "import math\nimport torch\nfrom course_lib.boxes import *\nfrom course_lib.boxes import cxcywh_to_xyxy, "
+            "xyxy_to_cxcywh\nfrom course_lib.exercises import check, summary",
+            [],
+        )
+    ]
     cells += [(source, []) for source in before]
     for number, stub in STUBS.items():
         cells += [(answers.get(number, stub), [f"exercise-{number}"] if tags else [])]
         cells += [(f'check("{number}", {framework.find(number).answer})', [f"check-{number}"] if tags else [])]
-    made = [dict(cell_type="code", id=f"c{k}", metadata={"tags": t}, source=s, outputs=[], execution_count=None)
-            for k, (s, t) in enumerate(cells)]
+    made = [
+        dict(cell_type="code", id=f"c{k}", metadata={"tags": t}, source=s, outputs=[], execution_count=None)
+        for k, (s, t) in enumerate(cells)
+    ]
     return dict(cells=made, metadata={}, nbformat=4, nbformat_minor=5)
 
 
@@ -86,7 +93,12 @@ def test_lost_tags_and_lost_name(tmp_path):
 
 
 def test_an_answer_moved_to_another_cell_with_helpers(tmp_path):
-    before = ["def helper(features):\n    return features.flatten(1).roll(STEP, dims=1)", "STEP = 1", "1 / 0", "%matplotlib inline"]
+    before = [
+        "def helper(features):\n    return features.flatten(1).roll(STEP, dims=1)",
+        "STEP = 1",
+        "1 / 0",
+        "%matplotlib inline",
+    ]
     answer = "!ls\nprint(undefined)\ndef twin(features):\n    return helper(features).reshape(features.shape)\nraise ValueError"
     assert with_twin(tmp_path, answer, before=before)[0] == "correct"
 
@@ -110,8 +122,19 @@ def test_a_half_saved_file_is_graded_as_far_as_it_goes(tmp_path):
     assert [state for state, _ in found.values()] == ["correct"] * 3 + ["not yet"] * 3
 
 
-@pytest.mark.parametrize("text", ["", "{", "no notebook", "[]", '{"cells": 3}', '{"cells": [3, {}]}', "[" * 10**5,
-                                  '{"cells": [{"cell_type": "code", "source": 3, "metadata": []}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "no notebook",
+        "[]",
+        '{"cells": 3}',
+        '{"cells": [3, {}]}',
+        "[" * 10**5,
+        '{"cells": [{"cell_type": "code", "source": 3, "metadata": []}]}',
+    ],
+)
 def test_files_that_are_no_notebooks(tmp_path, text):
     assert {state for state, _ in states(tmp_path, text).values()} == {"not yet"}
     assert [state for state, _ in states(tmp_path, text, name="x.ipynb").values()][0] == "not yet"
@@ -125,21 +148,25 @@ def test_the_check_cells_are_not_run(tmp_path):
     assert [state for state, _ in states(tmp_path, book).values()] == ["correct"] * 6
 
 
-FAKE = '{"exercise": "1.3", "seen": [], "stopped": "", "printed": "", "effects": []}'
+FAKE = '{"exercise": "1.3", "seen": [], "stopped": "", "printed": "", "drew": false}'
 CHEATS = {
     "prints a CSV": "print('01_a,1.3,correct,')",
-    "writes to file descriptors": "import os\nfor fd in range(1, 40):\n    try:\n        os.write(fd, b'''" + FAKE + "\\n''')\n"
-                                  "    except OSError:\n        pass",
+    "writes to file descriptors": "import os\nfor fd in range(1, 40):\n    try:\n        os.write(fd, b'''"
+    + FAKE
+    + "\\n''')\n"
+    "    except OSError:\n        pass",
     "exits with 0": "import os\nos._exit(0)",
     "sys.exit": "import sys\nsys.exit(0)",
     "kills its process": "import os\nos.kill(os.getpid(), 9)",
     "kills itself softly": "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)",
     "replaces the framework": "import sys\nfor m in list(sys.modules.values()):\n    for n in ('difference', 'evaluate', 'judge', "
-                              "'snapshot', 'run'):\n        if hasattr(m, n) and 'course' in m.__name__:\n            setattr(m, n, "
-                              "lambda *a, **k: None)",
+    "'snapshot', 'run'):\n        if hasattr(m, n) and 'course' in m.__name__:\n            setattr(m, n, "
+    "lambda *a, **k: None)",
     "imports the checker": "from course_lib.exercises import lesson01",
     "imports the framework": "from course_lib.exercises.framework import find",
-    "replaces json": "import json\njson.dumps = lambda *a, **k: '''" + FAKE.replace('"stopped"', '"value": 1, "stopped"') + "'''",
+    "replaces json": "import json\njson.dumps = lambda *a, **k: '''"
+    + FAKE.replace('"stopped"', '"value": 1, "stopped"')
+    + "'''",
     "replaces torch": "import torch\ntorch.Tensor.tolist = lambda t: [0.0]\ntorch.equal = lambda *a: True",
     "never ends": "while True:\n    pass",
     "sleeps": "import time\ntime.sleep(1000)",
@@ -153,8 +180,15 @@ CHEATS = {
 }
 
 
-QUICK = ("prints a CSV", "writes to file descriptors", "exits with 0", "replaces the framework", "imports the checker",
-         "replaces json", "an object that equals all")
+QUICK = (
+    "prints a CSV",
+    "writes to file descriptors",
+    "exits with 0",
+    "replaces the framework",
+    "imports the checker",
+    "replaces json",
+    "an object that equals all",
+)
 
 
 @pytest.mark.parametrize("where", ["when called", pytest.param("in its cell", marks=pytest.mark.slow)])
@@ -162,11 +196,59 @@ QUICK = ("prints a CSV", "writes to file descriptors", "exits with 0", "replaces
 def test_no_cheat_gets_through(tmp_path, label, where):
     lines = CHEATS[label]
     if where == "when called":
-        source = "def twin(features):\n" + "\n".join("    " + line for line in lines.split("\n")) + "\n    return features"
+        source = (
+            "def twin(features):\n" + "\n".join("    " + line for line in lines.split("\n")) + "\n    return features"
+        )
     else:
         source = "def twin(features):\n    return features\n" + lines
     state, message = with_twin(tmp_path, source)
     assert state == "not yet" and message
+
+
+REPLACED = """
+import sys
+import torch
+from unittest import mock
+
+torch.equal = torch.allclose = lambda *args, **options: True
+for name, module in list(sys.modules.items()):
+    if module is not None and ("course_lib" in name or name == "__main__"):
+        for key in ("judge", "wrong_result", "_plain_faults", "difference", "evaluate", "check"):
+            setattr(module, key, lambda *args: None)
+try:
+    import course_lib.exercises
+    course_lib.exercises.verdict.judge = course_lib.exercises.framework.evaluate = lambda *args: "correct"
+except ImportError:
+    pass
+
+def twin(features):
+    return features
+"""
+
+
+def test_the_verdict_is_made_where_no_student_code_runs(tmp_path):
+    """A cell that replaces the judge turns "not yet" into "correct" where it runs itself, but not in the CSV."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "01_a.ipynb").write_text(json.dumps(notebook({**solved(), "1.3": REPLACED})), encoding="utf-8")
+    out = tmp_path / "grades.csv"
+    command = [sys.executable, "-m", "course_lib.cli.grade", str(tmp_path / "in"), "--output", str(out)]
+    subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    with open(out, newline="", encoding="utf-8-sig") as file:
+        states = {row["exercise"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {number: "not yet" if number == "1.3" else "correct" for number in STUBS}
+
+
+def test_the_judge_is_never_given_an_answer(tmp_path, monkeypatch):
+    """The grading process only reads cells: neither runs nor compiles them, and calls no answer."""
+
+    def no(*args, **options):
+        raise AssertionError("student code in the grading process")
+
+    for module, name in ((framework, "evaluate"), (grading.guard, "run")):
+        monkeypatch.setattr(module, name, no)
+    monkeypatch.setattr("builtins.exec", no)
+    monkeypatch.setattr("builtins.eval", no)
+    assert with_twin(tmp_path, TWIN)[0] == "correct"
 
 
 def test_an_answer_cannot_write_files(tmp_path):

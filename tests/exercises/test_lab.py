@@ -12,17 +12,22 @@ from course_lib.cli import lab
 
 def book(*sources: str, outputs: bool = False) -> str:
     """A small notebook as text; the first source is Markdown."""
-    cells = [dict(cell_type="code" if k else "markdown", id=f"c{k}", metadata={}, source=s.splitlines(keepends=True))
-             for k, s in enumerate(sources)]
+    cells = [
+        dict(cell_type="code" if k else "markdown", id=f"c{k}", metadata={}, source=s.splitlines(keepends=True))
+        for k, s in enumerate(sources)
+    ]
     for cell in cells[1:]:
-        cell |= dict(execution_count=7 if outputs else None,
-                     outputs=[dict(output_type="stream", name="stdout", text="x")] if outputs else [])
+        cell |= dict(
+            execution_count=7 if outputs else None,
+            outputs=[dict(output_type="stream", name="stdout", text="x")] if outputs else [],
+        )
     return json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5))
 
 
 @pytest.fixture
 def course(tmp_path):
     """A released course of two lessons and its working copy, updated once."""
+
     class Course:
         lessons, copy = tmp_path / "notebooks", tmp_path / "my_course"
 
@@ -147,7 +152,9 @@ def test_deleted_copy_comes_back(course):
     assert course.sources("02_b.ipynb")[1] == "y = 1"
 
 
-@pytest.mark.parametrize("damaged", [b"", b"{", book("# B", "mine").encode()[:-40], b"\xff\xfe\x00junk", b"[]", b'{"cells": 3}'])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", book("# B", "mine").encode()[:-40], b"\xff\xfe\x00junk", b"[]", b'{"cells": 3}']
+)
 def test_half_saved_copy_is_kept(course, damaged):
     (course.copy / "02_b.ipynb").write_bytes(damaged)
     notices = course.update()
@@ -207,8 +214,12 @@ def test_a_broken_release_changes_nothing(course):
 
 
 def test_the_command(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "course_lib.cli.lab", "--no-open", "--folder", str(tmp_path / "mine")],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "course_lib.cli.lab", "--no-open", "--folder", str(tmp_path / "mine")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == ""
     wanted = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(p.name for p in (tmp_path / "mine").glob("*.ipynb")) == wanted

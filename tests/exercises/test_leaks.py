@@ -115,7 +115,9 @@ def test_the_answer_stands_nowhere(exercise):
 
 
 STUB = code("def f(x):\n    y = x + 1\n    ...", "exercise-9.1")
-ANSWER = code("def f(x: int) -> int:\n    y = x + 1\n    z = g(y)\n    for i in range(y):\n        z = h(z,  i)\n    return z")
+ANSWER = code(
+    "def f(x: int) -> int:\n    y = x + 1\n    z = g(y)\n    for i in range(y):\n        z = h(z,  i)\n    return z"
+)
 
 
 def test_what_counts():
@@ -123,15 +125,18 @@ def test_what_counts():
     assert list(added(ANSWER, STUB, before).values()) == ["for i in range(y):", "z = h(z, i)"]
 
 
-@pytest.mark.parametrize("cell", [
-    code("if True:\n    z = h( z, i )  # later"),
-    code("def other(z, i):\n    z: int = h(z,\n              i)"),
-    markdown("the step\n\n```python\nz = h(z, i)\n```\n"),
-    markdown("the step\n\n    z = h(z,i)\n"),
-    markdown("the step `z = h(z, i)` repeats"),
-    markdown("<pre>z = h(z,  i)</pre>"),
-    code("show()", printed="z = h(z, i)"),
-])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        code("if True:\n    z = h( z, i )  # later"),
+        code("def other(z, i):\n    z: int = h(z,\n              i)"),
+        markdown("the step\n\n```python\nz = h(z, i)\n```\n"),
+        markdown("the step\n\n    z = h(z,i)\n"),
+        markdown("the step `z = h(z, i)` repeats"),
+        markdown("<pre>z = h(z,  i)</pre>"),
+        code("show()", printed="z = h(z, i)"),
+    ],
+)
 def test_leaks_are_found(cell):
     answer = added(ANSWER, STUB, {})
     assert len(leaks(answer, [make("09_b.ipynb", STUB, cell)], {})) == 1

@@ -70,16 +70,26 @@ def solution_lines() -> dict[str, str]:
 def test_no_solution_line_is_in_it(packed):
     lines = solution_lines()
     assert len(lines) >= len(NUMBERS)
-    texts = {name: squeezed(content.decode("utf-8", errors="ignore")) for name, content in packed.items()
-             if not name.endswith((".pt", ".png", ".jpg"))}
-    raw = {name: squeezed("\n".join("".join(c["source"]) for c in json.loads(packed[name])["cells"]))
-           for name in packed if name.endswith(".ipynb")}
-    inside = {key for name, content in packed.items() if name.endswith(".py") for key in in_code(content.decode("utf-8"))}
+    texts = {
+        name: squeezed(content.decode("utf-8", errors="ignore"))
+        for name, content in packed.items()
+        if not name.endswith((".pt", ".png", ".jpg"))
+    }
+    raw = {
+        name: squeezed("\n".join("".join(c["source"]) for c in json.loads(packed[name])["cells"]))
+        for name in packed
+        if name.endswith(".ipynb")
+    }
+    inside = {
+        key for name, content in packed.items() if name.endswith(".py") for key in in_code(content.decode("utf-8"))
+    }
     for line, tag in lines.items():
         wanted = re.compile(r"(?<![A-Za-z0-9_])" + re.escape(squeezed(line)))
         files = [name for name, text in (texts | raw).items() if squeezed(line) in text and wanted.search(text)]
         assert not files, f"{tag}: {line}"
-        assert not inside & set(statements(ast.parse(line if not line.endswith(":") else line + " pass"))), f"{tag}: {line}"
+        assert not inside & set(statements(ast.parse(line if not line.endswith(":") else line + " pass"))), (
+            f"{tag}: {line}"
+        )
 
 
 def test_a_planted_line_would_be_found():
