@@ -44,7 +44,9 @@ def scenes(tmp_path: Path, monkeypatch) -> ModuleType:
     module = ModuleType("course_lib.data.scenes")
     module.VERSION, module.CLASSES, module.calls = "t1", CLASSES, []
 
-    def write_scenes(root: Path, kind: str = "standard", size: tuple[int, int] = (128, 128)) -> Path:
+    def write_scenes(
+        root: Path, kind: str = "standard", size: tuple[int, int] = (128, 128), split: str | None = None
+    ) -> Path:
         folder = root / f"scenes-{module.VERSION}-{kind}-{size[0]}x{size[1]}"
         if not folder.is_dir():
             module.calls.append((kind, size))
@@ -82,7 +84,7 @@ def test_real_scenes_are_read_as_they_were_drawn(kind, tmp_path, monkeypatch) ->
     monkeypatch.setattr(data, "CACHE", tmp_path)
     scenes.write_scenes(tmp_path, kind, (96, 128), workers=1)
     val = load(kind, "val", (96, 128))
-    assert not val.notes and len(val) == 2 and val.classes == scenes.CLASSES
+    assert not val.notes and len(val) == 2 and val.class_names == scenes.CLASSES
     for index, (image, target) in enumerate(zip(*val[:], strict=True)):
         scene = scenes.draw_scene((1, index), kind, (96, 128))
         assert target["boxes"].tolist() == scene.boxes.tolist() and target["labels"].tolist() == scene.labels.tolist()
@@ -96,7 +98,7 @@ def test_item_slice_and_targets(scenes) -> None:
     assert target["boxes"].tolist() == [[1, 2, 9, 12]] and target["boxes"].dtype == torch.float32
     assert target["labels"].tolist() == [2] and target["labels"].dtype == torch.int64
     assert target["difficult"].tolist() == [False] and target["difficult"].dtype == torch.bool
-    assert len(train) == 3 and train.classes == CLASSES
+    assert len(train) == 3 and train.class_names == CLASSES
     images, targets = train[1:]
     assert len(images) == len(targets) == 2 and torch.equal(images[1], image)
     assert [t["labels"].tolist() for t in train.targets] == [[2]] * 3
@@ -112,6 +114,19 @@ def test_changing_an_item_leaves_the_data_as_they_were(scenes) -> None:
     target["boxes"] += 5
     train.targets[0]["boxes"] += 5
     assert torch.equal(train[0][0], before) and train[0][1]["boxes"].tolist() == [[1, 2, 9, 12]]
+
+
+def test_a_split_is_read_once_and_no_change_to_it_is_seen_again(scenes, monkeypatch) -> None:
+    first, read = load("standard", "train", (16, 24)), []
+    monkeypatch.setattr("course_lib.data.voc.read_picture", lambda *a: read.append(a))
+    image, target = first[0]
+    image.zero_()
+    first.targets[0]["boxes"] += 5
+    first.names.clear()
+    first.original_sizes.clear()
+    again = load("standard", "train", (16, 24))
+    assert not read and again[0][0].max() > 0.9 and again[0][1]["boxes"].tolist() == [[1, 2, 9, 12]]
+    assert len(again.names) == len(again.original_sizes) == 3
 
 
 def test_select_keeps_order(photographs) -> None:
