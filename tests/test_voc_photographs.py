@@ -28,12 +28,12 @@ def test_every_object_is_accounted_for(name: str) -> None:
     by_hand = objects_by_regex(SHARED / name)
     everything = VOCFolder(SHARED / name, None)
     left_out = Counter(note.kind for note in everything.notes)
-    kept = Counter(everything.classes[c - 1] for target in everything.targets for c in target["labels"].tolist())
+    kept = Counter(everything.class_names[c - 1] for target in everything.targets for c in target["labels"].tolist())
     assert len(everything) == SETS[name]
     assert everything.found == sum(by_hand.values())
     assert sum(kept.values()) + left_out["outside"] + left_out["tiny"] + left_out["other"] == everything.found
     assert kept == by_hand and not everything.notes, "both sets are sound: nothing needs mending"
-    assert everything.classes == tuple(sorted(by_hand))
+    assert everything.class_names == tuple(sorted(by_hand))
 
 
 @pytest.mark.parametrize("name", SETS)

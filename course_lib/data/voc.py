@@ -149,7 +149,7 @@ class VOCFolder(Dataset):
     targets. Both are copies: changing them leaves the data set as it was.
 
     Attributes:
-        classes: tuple of names; label c is `classes[c - 1]`.
+        class_names: tuple of names; label c is `class_names[c - 1]`.
         names: file names without suffix, in the order of the split list.
         original_sizes: (H, W) of every picture before letterboxing.
         notes: every mishap as a `Note`; `summary` counts them in one line.
@@ -160,7 +160,7 @@ class VOCFolder(Dataset):
         self,
         root: str | Path,
         split: str | None,
-        classes: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
         size: tuple[int, int] | None = None,
         others: str = "raise",
         smallest: float = 2,
@@ -171,9 +171,9 @@ class VOCFolder(Dataset):
         Args:
             root: the folder that holds JPEGImages, Annotations and ImageSets.
             split: name of a list in ImageSets/Main, or None for every picture that has an annotation.
-            classes: the class names in the order of their labels; by default all of the folder's, sorted.
+            class_names: the class names in the order of their labels; by default all of the folder's, sorted.
             size: (H, W) to letterbox pictures and boxes to; by default they keep their own size.
-            others: what to do with objects of classes not in `classes`: "raise" or "drop".
+            others: what to do with objects of classes not in `class_names`: "raise" or "drop".
             smallest: boxes with a shorter side, in pixels of the picture as it was, are left out. VOC's corners are
                 inclusive, so a click without a drag makes a box one pixel wide.
             quiet: do not print the summary.
@@ -188,7 +188,7 @@ class VOCFolder(Dataset):
         self.notes: list[Note] = []
         self._index_files()
         self.names = self._list_names()
-        self.classes = self._all_classes() if classes is None else tuple(classes)
+        self.class_names = self._all_classes() if class_names is None else tuple(class_names)
         self._read_all()
         if not quiet:
             print(self.summary)
@@ -247,7 +247,7 @@ class VOCFolder(Dataset):
             if key.lower() in self._folded:
                 counts.update(read_annotation(path).names)
         if not counts:
-            raise DataError(f"{self.root}: not one object in its annotations; label some, or pass classes=.")
+            raise DataError(f"{self.root}: not one object in its annotations; label some, or pass class_names=.")
         folded = Counter(name.lower() for name in counts)
         doubtful = sorted(name for name in counts if folded[name.lower()] > 1)
         self.notes += [Note("case", "Annotations", detail=name) for name in doubtful]
@@ -323,16 +323,16 @@ class VOCFolder(Dataset):
     def _label(self, label: Annotation, index: int, where: str) -> int:
         """The label of an object's class; 0 for another class that may be left out."""
         name = label.names[index]
-        if name in self.classes:
-            return self.classes.index(name) + 1
+        if name in self.class_names:
+            return self.class_names.index(name) + 1
         if self._others == "drop":
             label.notes.append(Note("other", where, index + 1, name))
             return 0
-        near = difflib.get_close_matches(name, self.classes, n=1)
+        near = difflib.get_close_matches(name, self.class_names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise DataError(
-            f"{where}, object {index + 1} ({name}): not one of the classes {', '.join(self.classes)}; correct the "
-            f"name, add it to classes=, or pass others='drop'.{hint}"
+            f"{where}, object {index + 1} ({name}): not one of the classes {', '.join(self.class_names)}; correct the "
+            f"name, add it to class_names=, or pass others='drop'.{hint}"
         )
 
     @property
@@ -341,7 +341,7 @@ class VOCFolder(Dataset):
         counts = Counter(note.kind for note in self.notes)
         objects = sum(len(target["labels"]) for target in self._targets)
         parts = [f"{self.root.name}/{self.split or 'all'}: {len(self)} pictures, {objects} objects"]
-        parts[0] += f", {len(self.classes)} classes"
+        parts[0] += f", {len(self.class_names)} classes"
         for title, kinds in (("mended", MENDED), ("left out", LEFT_OUT), ("noted", NOTED)):
             said = [f"{text} ({counts[kind]})" for kind, text in kinds.items() if counts[kind]]
             parts += [f"{title}: {', '.join(said)}"] if said else []
@@ -378,15 +378,15 @@ class VOCFolder(Dataset):
 def write_voc(
     root: str | Path,
     splits: dict[str, Iterable[tuple[Tensor, dict[str, Tensor]]]],
-    classes: Sequence[str],
+    class_names: Sequence[str],
     suffix: str = ".jpg",
 ) -> Path:
-    """Write a Pascal VOC folder; `VOCFolder(root, split, classes)` reads it back, boxes exactly.
+    """Write a Pascal VOC folder; `VOCFolder(root, split, class_names)` reads it back, boxes exactly.
 
     Args:
         root: the folder, made if it does not exist.
         splits: for every split its (image [3, H, W] float 0–1 or uint8, target) pairs.
-        classes: label c is called `classes[c - 1]`.
+        class_names: label c is called `class_names[c - 1]`.
         suffix: ".jpg" (quality 95), or ".png" to keep every pixel as it is.
     """
     root = Path(root)
@@ -399,7 +399,7 @@ def write_voc(
             names.append(name)
             pixels = (image * 255).round().to(torch.uint8) if image.is_floating_point() else image
             Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(root / "JPEGImages" / file, quality=95)
-            words = [classes[int(label) - 1] for label in target["labels"]]
+            words = [class_names[int(label) - 1] for label in target["labels"]]
             size, marks = tuple(image.shape[-2:]), target.get("difficult")
             write_annotation(root / "Annotations" / f"{name}.xml", file, size, target["boxes"], words, marks)
         text = "".join(f"{name}\n" for name in names)
