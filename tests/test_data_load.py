@@ -44,7 +44,9 @@ def scenes(tmp_path: Path, monkeypatch) -> ModuleType:
     module = ModuleType("course_lib.data.scenes")
     module.VERSION, module.CLASSES, module.calls = "t1", CLASSES, []
 
-    def write_scenes(root: Path, kind: str = "standard", size: tuple[int, int] = (128, 128)) -> Path:
+    def write_scenes(
+        root: Path, kind: str = "standard", size: tuple[int, int] = (128, 128), split: str | None = None
+    ) -> Path:
         folder = root / f"scenes-{module.VERSION}-{kind}-{size[0]}x{size[1]}"
         if not folder.is_dir():
             module.calls.append((kind, size))
@@ -112,6 +114,19 @@ def test_changing_an_item_leaves_the_data_as_they_were(scenes) -> None:
     target["boxes"] += 5
     train.targets[0]["boxes"] += 5
     assert torch.equal(train[0][0], before) and train[0][1]["boxes"].tolist() == [[1, 2, 9, 12]]
+
+
+def test_a_split_is_read_once_and_no_change_to_it_is_seen_again(scenes, monkeypatch) -> None:
+    first, read = load("standard", "train", (16, 24)), []
+    monkeypatch.setattr("course_lib.data.voc.read_picture", lambda *a: read.append(a))
+    image, target = first[0]
+    image.zero_()
+    first.targets[0]["boxes"] += 5
+    first.names.clear()
+    first.original_sizes.clear()
+    again = load("standard", "train", (16, 24))
+    assert not read and again[0][0].max() > 0.9 and again[0][1]["boxes"].tolist() == [[1, 2, 9, 12]]
+    assert len(again.names) == len(again.original_sizes) == 3
 
 
 def test_select_keeps_order(photographs) -> None:

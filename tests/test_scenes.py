@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -221,8 +222,8 @@ def test_losing_the_race_to_another_process_is_no_error(few, tmp_path: Path, mon
     """While one process draws, another finishes first: its folder is returned, the draft is removed."""
     real = scenes.draw_set
 
-    def slower(folder: Path, kind: str, size: tuple[int, int], workers: int) -> None:
-        real(folder, kind, size, workers)
+    def slower(folder: Path, kind: str, size: tuple[int, int], workers: int, splits: list | None) -> None:
+        real(folder, kind, size, workers, splits)
         first = tmp_path / f"scenes-{scenes.VERSION}-{kind}-{size[0]}x{size[1]}"
         (first / "ImageSets").mkdir(parents=True)
 
@@ -230,6 +231,50 @@ def test_losing_the_race_to_another_process_is_no_error(few, tmp_path: Path, mon
     folder = write_scenes(tmp_path, size=(64, 64), workers=1)
     assert [p.name for p in tmp_path.iterdir()] == [folder.name]
     assert not (folder / "JPEGImages").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_split_alone_has_the_whole_sets_bytes(few, tmp_path: Path, workers: int) -> None:
+    alone = write_scenes(tmp_path / "one", size=(64, 64), workers=workers, split="val")
+    assert alone.name == f"scenes-{scenes.VERSION}-standard-64x64-val"
+    whole = folder_bytes(write_scenes(tmp_path / "all", size=(64, 64), workers=1))
+    assert folder_bytes(alone) == {name: digest for name, digest in whole.items() if "val" in name}
+    assert write_scenes(tmp_path / "one", size=(64, 64), split="val") == alone
+
+
+def test_a_split_is_not_drawn_where_the_whole_set_lies(few, tmp_path: Path) -> None:
+    whole = write_scenes(tmp_path, size=(64, 64), workers=1)
+    assert write_scenes(tmp_path, size=(64, 64), split="test") == whole
+    assert [path.name for path in tmp_path.iterdir()] == [whole.name]
+    with pytest.raises(ValueError, match="'dev': choose one of train, val, test"):
+        write_scenes(tmp_path, size=(64, 64), split="dev")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from course_lib.data import scenes
+scenes.annotation_xml = lambda name, scene: os.kill(os.getpid(), 9)
+scenes.write_scenes(Path(sys.argv[1]), size=(32, 32), workers=1)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there only a day makes a draft old")
+def test_drafts_of_the_dead_and_of_yesterday_are_removed(few, tmp_path: Path) -> None:
+    """A killed drawing leaves its draft; the next drawing removes it, and keeps that of a living process."""
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=HERE.parent)
+    (dead,) = tmp_path.iterdir()
+    alive = tmp_path / f".scenes-2-standard-16x16-{os.getpid()}-abc"
+    yesterday = tmp_path / f".scenes-2-standard-16x16-{os.getpid()}-def"
+    unnumbered = tmp_path / ".scenes-2-standard-16x16-ghi"
+    for draft in (alive, yesterday, unnumbered):
+        draft.mkdir()
+    scenes.sweep_drafts(tmp_path)
+    assert dead.exists(), "written to just now: its process may run on another machine"
+    for path, age in ((dead, 100), *((path, 100) for path in dead.iterdir()), (yesterday, 90000)):
+        os.utime(path, (time.time() - age,) * 2)
+    folder = write_scenes(tmp_path, size=(64, 64), workers=1, split="val")
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, alive.name, unnumbered.name}
 
 
 SCRIPT = """

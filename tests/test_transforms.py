@@ -206,3 +206,24 @@ def test_each_part_of_augment_works_alone(part) -> None:
         assert all(torch.equal(other, image.flip(2)) for other, _ in moved)
     if part == "colour":
         assert all(torch.equal(same["boxes"], target["boxes"]) for _, same in moved)
+
+
+@pytest.mark.parametrize(
+    ("seed", "pixels", "edges", "objects"),
+    [(1, 63556.901, 9415.0201, 85), (2, 71564.514, 9388.9228, 81), (3, 68568.552, 9443.5795, 85)],
+)
+def test_augment_gives_the_recorded_sequence(seed: int, pixels: float, edges: float, objects: int) -> None:
+    """Sums over thirty pictures, recorded before the accelerators' generators were left alone."""
+    changed = runs(seed)
+    assert sum(float(image.double().sum()) for image, _ in changed) == pytest.approx(pixels, rel=1e-5)
+    assert sum(float(target["boxes"].double().sum()) for _, target in changed) == pytest.approx(edges, rel=1e-5)
+    assert sum(len(target["labels"]) for _, target in changed) == objects
+
+
+def test_augment_leaves_the_accelerators_generators_alone(monkeypatch) -> None:
+    def refuse(seed: int) -> None:
+        raise AssertionError("every generator was seeded")
+
+    monkeypatch.setattr(torch, "manual_seed", refuse)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", refuse)
+    assert len(runs(1, 3)) == 3

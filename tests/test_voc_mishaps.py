@@ -335,11 +335,11 @@ def test_all_problems_are_named_at_once(good: Path) -> None:
 
 def test_unknown_class_raises_with_the_nearest_name(good: Path) -> None:
     with pytest.raises(DataError, match=r"train_00000\.xml, object 1 \(dog\): not one of .*others='drop'.*mean 'dogs'"):
-        VOCFolder(good, "train", classes=("cat", "dogs"))
+        VOCFolder(good, "train", class_names=("cat", "dogs"))
 
 
 def test_unknown_class_left_out_when_asked_is_counted(good: Path) -> None:
-    dataset = VOCFolder(good, "train", classes=("cat",), others="drop")
+    dataset = VOCFolder(good, "train", class_names=("cat",), others="drop")
     assert [target["boxes"].tolist() for target in dataset.targets] == [[SECOND], BOXES["train_00001"]]
     assert [target["labels"].tolist() for target in dataset.targets] == [[1], [1]]
     assert dataset.found == 3 and "objects of other classes (1)" in dataset.summary
@@ -386,7 +386,7 @@ def test_labels_and_classes_of_a_sound_folder(good: Path) -> None:
     assert train.class_names == val.class_names == CLASSES, "the classes are the folder's, not the split's"
     assert [target["labels"].tolist() for target in train.targets] == [[2, 1], [1]]
     assert [target["labels"].tolist() for target in val.targets] == [[3]]
-    assert VOCFolder(good, "train", classes=("owl", "cat", "dog"))[0][1]["labels"].tolist() == [3, 2]
+    assert VOCFolder(good, "train", class_names=("owl", "cat", "dog"))[0][1]["labels"].tolist() == [3, 2]
 
 
 def test_hidden_copies_of_pictures_are_no_pictures(good: Path) -> None:

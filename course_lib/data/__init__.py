@@ -1,6 +1,7 @@
 """The course's pictures: `load(kind, split)` gives embedded scenes, or photographs where COURSE_DATA names a folder."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -47,7 +48,15 @@ def load(kind: str, split: str, size: tuple[int, int] = (128, 128), confirm: boo
         raise ValueError(f"split {split!r}: choose one of {', '.join(SPLITS)}.")
     from course_lib.data import scenes
 
-    return VOCFolder(scenes.write_scenes(CACHE, kind, size), split, scenes.CLASSES, quiet=True)
+    folder = scenes.write_scenes(CACHE, kind, size, split=split)
+    dataset = _read_scenes(folder, split, scenes.CLASSES)
+    return dataset.select(range(len(dataset)))  # lists of its own; the pixels are shared, and leave only as copies
+
+
+@lru_cache(maxsize=3)
+def _read_scenes(folder: Path, split: str, class_names: tuple[str, ...]) -> VOCFolder:
+    """A split of embedded scenes; the last few stay in memory. A folder of scenes is never changed once it is there."""
+    return VOCFolder(folder, split, class_names, quiet=True)
 
 
 def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:

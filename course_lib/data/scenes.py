@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ SEED = 2  # part of every picture's seed; a new version of the scenes draws new 
 CLASSES: tuple[str, ...] = tuple(drawings.CLASSES)
 KINDS = ("one-object", "standard", "crowded")
 SPLITS = {"train": 1600, "val": 200, "test": 400}
+DAY = 86400  # seconds after which an unfinished set is rubbish
 FINE = 4  # outlines are drawn on a grid four times finer, in whole steps of a quarter pixel
 LEAST_VISIBLE = 0.4
 WASH = 0.28  # strength of the background, 0 is white paper
@@ -517,26 +519,31 @@ def annotation_xml(name: str, scene: Scene) -> str:
     )
 
 
-def picture_names() -> list[tuple[str, int, int]]:
-    """Every picture of a set as (name, number of the split, index)."""
-    return [(f"{name}_{i:04d}", k, i) for k, (name, count) in enumerate(SPLITS.items()) for i in range(count)]
+def picture_names(splits: Sequence[str] | None = None) -> list[tuple[str, int, int]]:
+    """Every picture of the splits (all of them by default) as (name, number of the split, index)."""
+    counts = [(k, name, count) for k, (name, count) in enumerate(SPLITS.items()) if splits is None or name in splits]
+    return [(f"{name}_{i:04d}", k, i) for k, name, count in counts for i in range(count)]
 
 
 def draw_share(folder: Path, kind: str, size: tuple[int, int], worker: int, workers: int) -> Iterator[str]:
-    """Draw and write every `workers`-th picture of a set, starting with number `worker`; yields each one's name."""
-    for name, split, index in picture_names()[worker::workers]:
+    """Draw and write every `workers`-th picture of a set, starting with number `worker`; yields each one's name.
+
+    The set's split lists are in the folder already and say which splits it holds.
+    """
+    splits = [split for split in SPLITS if (folder / "ImageSets" / "Main" / f"{split}.txt").exists()]
+    for name, split, index in picture_names(splits)[worker::workers]:
         scene = draw_scene((split, index), kind, size)
         Image.fromarray(scene.image).save(folder / "JPEGImages" / f"{name}.jpg", quality=95, subsampling=0)
         (folder / "Annotations" / f"{name}.xml").write_text(annotation_xml(name, scene), encoding="utf-8")
         yield name
 
 
-def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int) -> None:
-    """Draw all pictures of a set into an existing folder, in `workers` processes."""
+def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int, splits: Sequence[str] | None = None) -> None:
+    """Draw all pictures of the splits (all of them by default) into an existing folder, in `workers` processes."""
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True)
-    for split in SPLITS:
-        names = [name for name, *_ in picture_names() if name.startswith(f"{split}_")]
+    for split in splits or SPLITS:
+        names = [name for name, *_ in picture_names([split])]
         (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     # Plain processes, not multiprocessing: that would run a caller's script without a main guard again in each of them.
     task = [sys.executable, "-m", "course_lib.data.scenes", str(folder), kind, *map(str, size)]
@@ -545,7 +552,7 @@ def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int) -> No
     others = [subprocess.Popen([*task, str(w), str(workers), *counts], **pipes) for w in range(1, workers)]
     own = draw_share(folder, kind, size, 0, workers)
     try:
-        for number, (name, *_) in enumerate(progress(picture_names(), f"drawing {kind} scenes")):
+        for number, (name, *_) in enumerate(progress(picture_names(splits), f"drawing {kind} scenes")):
             worker = number % workers
             drawn = others[worker - 1].stdout.readline().strip() if worker else next(own)
             if drawn != name:
@@ -556,12 +563,47 @@ def draw_set(folder: Path, kind: str, size: tuple[int, int], workers: int) -> No
             other.communicate()
 
 
-def write_scenes(
-    root: Path | str, kind: str = "standard", size: tuple[int, int] = (128, 128), workers: int | None = None
-) -> Path:
-    """Write a whole set (1600 train, 200 val, 400 test) as a Pascal VOC folder, once; return the folder.
+def process_lives(number: int) -> bool:
+    """Whether a process of this number runs; True where that cannot be asked."""
+    if os.name != "posix":  # on Windows, os.kill ends the process whatever the signal
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
-    The folder is `root/scenes-VERSION-KIND-HxW`. It is written under another name and renamed when complete, so an
+
+def sweep_drafts(root: Path) -> None:
+    """Remove what interrupted drawings left: drafts of processes that have ended, and drafts older than a day.
+
+    A draft's name ends in its process's number and a random word. One that was written to in the last minute stays:
+    its process may run on another machine that shares the folder.
+    """
+    for draft in root.glob(".scenes-*"):
+        number = draft.name.split("-")[-2]
+        try:
+            age = time.time() - max(part.stat().st_mtime for part in (draft, *draft.glob("*")))
+        except OSError:  # its process has just finished
+            continue
+        ended = number.isdigit() and not process_lives(int(number))
+        if age > DAY or (ended and age > 60):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_scenes(
+    root: Path | str,
+    kind: str = "standard",
+    size: tuple[int, int] = (128, 128),
+    workers: int | None = None,
+    split: str | None = None,
+) -> Path:
+    """Write a set (1600 train, 200 val, 400 test), or one split of it, as a Pascal VOC folder, once; return the folder.
+
+    The whole set's folder is `root/scenes-VERSION-KIND-HxW`, a split's has `-SPLIT` behind it. A split is not drawn
+    where the whole set lies already. A folder is written under another name and renamed when complete, so an
     interrupted or a second process never leaves half a set behind.
 
     Args:
@@ -569,19 +611,26 @@ def write_scenes(
         kind: as in `draw_scene`.
         size: (H, W) in pixels.
         workers: processes; by default one a core, at most 8. The bytes do not depend on it.
+        split: "train", "val" or "test"; by default all three.
 
     Raises:
-        ValueError: as `draw_scene`.
+        ValueError: as `draw_scene`, or an unknown split.
         RuntimeError: a process that draws ended early; the message holds its last words.
     """
+    if split not in (None, *SPLITS):
+        raise ValueError(f"split {split!r}: choose one of {', '.join(SPLITS)}.")
     folder = Path(root).resolve() / f"scenes-{VERSION}-{kind}-{size[0]}x{size[1]}"
+    if folder.is_dir():
+        return folder
+    folder = folder if split is None else folder.with_name(f"{folder.name}-{split}")
     if folder.is_dir():
         return folder
     draw_scene(0, kind, size)  # wrong arguments are reported before anything is written
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    sweep_drafts(folder.parent)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=folder.parent))
     try:
-        draw_set(draft, kind, size, workers or min(os.cpu_count() or 1, 8))
+        draw_set(draft, kind, size, workers or min(os.cpu_count() or 1, 8), split and [split])
         draft.chmod(0o755)
         draft.rename(folder)
     except OSError:

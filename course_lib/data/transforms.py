@@ -127,7 +127,8 @@ def augment(
         size = tuple(image.shape[-2:])
         chances = torch.rand(4, generator=generator).tolist()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            # torch.manual_seed would seed the accelerators as well, which fork_rng does not restore here.
+            torch.random.default_generator.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
             if chances[0] < flip:
                 image, target = horizontal_flip(image, target)
             if chances[1] < crop:
