@@ -97,7 +97,9 @@ def check_labels(labels: Tensor, num_classes: int, name: str = "labels") -> None
     if len(labels):
         low, high = (int(value) for value in labels.aminmax())
         if low < 1 or high > num_classes:
-            raise ValueError(f"{name}: labels from {low} to {high}, but there are {num_classes} classes, counted from 1.")
+            raise ValueError(
+                f"{name}: labels from {low} to {high}, but there are {num_classes} classes, counted from 1."
+            )
 
 
 def check_detections(detections: Sequence[dict], targets: Sequence[dict], num_classes: int) -> None:

@@ -62,9 +62,7 @@ def default_boxes(image_size: tuple[int, int], grids: Sequence[tuple[int, int]],
     return torch.cat(levels)
 
 
-def level_shapes(
-    sides: Sequence[float], ratios: Sequence[float] = (0.5, 1.0, 2.0), sizes: int = 2
-) -> list[Tensor]:
+def level_shapes(sides: Sequence[float], ratios: Sequence[float] = (0.5, 1.0, 2.0), sizes: int = 2) -> list[Tensor]:
     """Box shapes of every level: each ratio at `sizes` sizes an octave, from the level's side up, [sizes · ratios, 2] a level.
 
     With two sizes the second is √2 times the level's side, half-way (in octaves) to the double.

@@ -33,7 +33,9 @@ def draw_vectors(means: Tensor, positives: int, negatives: int, generator: Gener
     """
     hard = negatives // 20
     classes = torch.randint(len(means), (positives + hard,), generator=generator)
-    centres = torch.cat([means[classes[:positives]], 0.6 * means[classes[positives:]], means.new_zeros(negatives - hard, SIZE)])
+    centres = torch.cat(
+        [means[classes[:positives]], 0.6 * means[classes[positives:]], means.new_zeros(negatives - hard, SIZE)]
+    )
     spread = torch.cat([torch.full((positives,), 0.7), torch.full((hard,), 0.8), torch.full((negatives - hard,), 0.5)])
     vectors = centres + spread[:, None] * torch.randn(len(centres), SIZE, generator=generator)
     return vectors, torch.cat([classes[:positives] + 1, classes.new_zeros(negatives)])

@@ -12,7 +12,9 @@ CANARY = Path("tests") / "canary"
 def check(name: str) -> subprocess.CompletedProcess:
     """Run the project's own notebook check on one canary, exactly as `make test` does."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CANARY / name)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)  # a limit for hangs, not for slow machines
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=900
+    )  # a limit for hangs, not for slow machines
 
 
 def test_twins_differ_in_one_digit():

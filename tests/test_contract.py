@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.backbone import Backbone
-from course_lib.exercises.guard import PretendDevice
+from course_lib.exercises.pretend_device import PretendDevice
 from course_lib.experiments.detectors import ReferenceSSD, build_ssd
 from course_lib.experiments.devices import Placed
 from course_lib.losses import focal_loss

@@ -75,12 +75,20 @@ def stated_minutes(prose: str) -> float:
     assert said, "the opening says no `**Time:** … to run`"
     words = {"half": 0.5, "¾": 0.75, "½": 0.5, "three quarters": 0.75, "a minute": 1, "one": 1, "two": 2, "three": 3}
     number = re.search(r"\d+(\.\d+)?[½¾]?", said[1])
-    value = sum(words.get(c, 0) for c in number.group()) + float(re.match(r"[\d.]+", number.group())[0]) if number else 0
+    value = (
+        sum(words.get(c, 0) for c in number.group()) + float(re.match(r"[\d.]+", number.group())[0]) if number else 0
+    )
     return value or next(minutes for word, minutes in words.items() if word in said[1])
 
 
 def test_stated_minutes():
-    for said, minutes in (("half a minute", 0.5), ("1½ minutes", 1.5), ("2 minutes", 2), ("about a minute", 1), ("¾", 0.75)):
+    for said, minutes in (
+        ("half a minute", 0.5),
+        ("1½ minutes", 1.5),
+        ("2 minutes", 2),
+        ("about a minute", 1),
+        ("¾", 0.75),
+    ):
         assert stated_minutes(f"**Time:** {said} to run, 45 minutes to read") == minutes
 
 
@@ -122,7 +130,16 @@ def lab(tmp_path):
     """JupyterLab on a copy of the lessons; yields its address."""
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     port = free_port()
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--ip=127.0.0.1", "--allow-root"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        f"--port={port}",
+        "--ip=127.0.0.1",
+        "--allow-root",
+    ]
     command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -140,7 +157,9 @@ def lab(tmp_path):
 
 
 NOTEBOOK = "window.jupyterapp?.shell.currentWidget"
-READY = f"() => {NOTEBOOK}?.content?.widgets?.length > 0 && {NOTEBOOK}.sessionContext?.session?.kernel?.status === 'idle'"
+READY = (
+    f"() => {NOTEBOOK}?.content?.widgets?.length > 0 && {NOTEBOOK}.sessionContext?.session?.kernel?.status === 'idle'"
+)
 STATE = f"""() => {{
     const panel = {NOTEBOOK}, cells = panel.content.widgets.filter(c => c.model.type === 'code');
     return JSON.stringify({{

@@ -17,7 +17,9 @@ def lesson() -> nbformat.NotebookNode:
     return new_notebook(
         cells=[
             new_markdown_cell(words, id="title"),
-            new_code_cell("print(1 < 2)", id="one", outputs=[new_output("stream", name="stdout", text="a < b\n"), picture]),
+            new_code_cell(
+                "print(1 < 2)", id="one", outputs=[new_output("stream", name="stdout", text="a < b\n"), picture]
+            ),
         ]
     )
 
@@ -38,7 +40,11 @@ def test_site(tmp_path):
 
 
 def test_formulas():
-    for tex in (r"\text{IoU} = \frac{|A \cap B|}{|A \cup B|}", r"L_\text{loc} + a \cdot L_\text{conf}", r"x \ge \tfrac{1}{2}"):
+    for tex in (
+        r"\text{IoU} = \frac{|A \cap B|}{|A \cup B|}",
+        r"L_\text{loc} + a \cdot L_\text{conf}",
+        r"x \ge \tfrac{1}{2}",
+    ):
         assert pages.formula(tex).startswith('<img class="math"'), tex
     assert pages.formula(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True).count("<img") == 2
     assert pages.formula(r"\underbrace{a}_{b}") == r'<code class="tex">\underbrace{a}_{b}</code>'

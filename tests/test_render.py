@@ -33,7 +33,9 @@ def write(tmp_path):
 
 def test_two_runs_give_the_same_clean_bytes(write):
     messy = {"widgets": {"x": 1}, "kernelspec": {"name": "mine", "display_name": "Mine"}}
-    path = write("import os\nprint('quiet:', os.environ['COURSE_QUIET'], os.path.basename(os.getcwd()))", FIGURE, **messy)
+    path = write(
+        "import os\nprint('quiet:', os.environ['COURSE_QUIET'], os.path.basename(os.getcwd()))", FIGURE, **messy
+    )
     assert render.main([str(path)]) == 0
     first = path.read_bytes()
     assert render.main([str(path)]) == 0

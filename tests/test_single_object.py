@@ -71,7 +71,9 @@ def test_losses_by_hand():
     assert localization_loss(predicted, true) == 24.5  # (2+0+4+3 + 0+20+20+0) / 2
     assert edge_error(predicted, true).tolist() == [2.25, 10]
     logits = torch.tensor([[2.0, 1, 0], [0, 0, 0]])
-    assert classification_loss(logits, torch.tensor([3, 2])).item() == pytest.approx((2.407606 + 1.098612) / 2, abs=1e-6)
+    assert classification_loss(logits, torch.tensor([3, 2])).item() == pytest.approx(
+        (2.407606 + 1.098612) / 2, abs=1e-6
+    )
     assert classification_loss(torch.tensor([[0.0, -300]]), torch.tensor([2])) == 300  # no rounding to infinity
 
 

@@ -4,6 +4,7 @@ Students work in `my_course/`, so that answers break neither the tests nor an up
 released is refreshed. One that was edited stays as it is, and the new version is put beside it. Nothing that a student
 wrote is ever changed or removed. Further options go to JupyterLab (`--no-browser`, `--port=8890`).
 """
+
 import argparse
 import hashlib
 import json
@@ -158,7 +159,9 @@ def main() -> None:
     if options.no_open:
         return
     start = first_lesson(options.folder)
-    print(f"Opening {start.relative_to(ROOT) if start.is_relative_to(ROOT) else start} (stop with Ctrl-C) ...", flush=True)
+    print(
+        f"Opening {start.relative_to(ROOT) if start.is_relative_to(ROOT) else start} (stop with Ctrl-C) ...", flush=True
+    )
     root = ROOT if start.is_relative_to(ROOT) else options.folder
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *more, str(start)]
     try:

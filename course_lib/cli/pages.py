@@ -48,7 +48,9 @@ def formula(tex: str, display: bool = False) -> str:
     for theirs, ours in UNKNOWN_TO_MATHTEXT.items():
         plain = re.sub(theirs, ours, plain)
     plain = plain.replace(r"\frac", r"\dfrac") if display else plain
-    rows = [row.replace("&", " ").strip() for row in re.sub(r"\\(begin|end)\{\w+\*?\}(\{[lcr]+\})?", "", plain).split(r"\\")]
+    rows = [
+        row.replace("&", " ").strip() for row in re.sub(r"\\(begin|end)\{\w+\*?\}(\{[lcr]+\})?", "", plain).split(r"\\")
+    ]
     try:
         pictures = [draw_formula(row) for row in rows if row]
     except (ValueError, RuntimeError):
@@ -66,7 +68,12 @@ def draw_formula(tex: str) -> tuple[str, float, float]:
     buffer, size = io.BytesIO(), 10
     with matplotlib.rc_context({"svg.hashsalt": "course", "svg.fonttype": "path", "mathtext.fontset": "cm"}):
         depth = mathtext.math_to_image(f"${tex}$", buffer, dpi=72, format="svg", prop=FontProperties(size=size))
-    text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->", "", buffer.getvalue().decode(), flags=re.DOTALL)
+    text = re.sub(
+        r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->",
+        "",
+        buffer.getvalue().decode(),
+        flags=re.DOTALL,
+    )
     height = float(re.search(r'height="([\d.]+)pt"', text).group(1))
     return base64.b64encode(text.encode()).decode("ascii"), 1.15 * height / size, 1.15 * depth / size
 
@@ -99,7 +106,9 @@ def body(notebook: nbformat.NotebookNode) -> str:
             parts.append(words(cell.source))
         elif cell.cell_type == "code":
             outputs = "".join(map(output, cell.outputs))
-            parts.append(f'<div id="{html.escape(cell.id)}"><div class="in">{highlight(cell.source)}</div>{outputs}</div>')
+            parts.append(
+                f'<div id="{html.escape(cell.id)}"><div class="in">{highlight(cell.source)}</div>{outputs}</div>'
+            )
     return "\n".join(parts)
 
 
@@ -117,7 +126,9 @@ def title_and_promise(notebook: nbformat.NotebookNode, path: Path) -> tuple[str,
     """A lesson's title and its first paragraph."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
-    paragraphs = [p for p in re.split(r"\n\s*\n", text) if p.strip() and not p.lstrip().startswith(("#", "<", "!", "|", "*"))]
+    paragraphs = [
+        p for p in re.split(r"\n\s*\n", text) if p.strip() and not p.lstrip().startswith(("#", "<", "!", "|", "*"))
+    ]
     return title[1] if title else path.stem, paragraphs[0] if paragraphs else ""
 
 

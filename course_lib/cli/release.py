@@ -3,6 +3,7 @@
 Left out: the solutions, the tests (they hold right answers) and whatever is made on the spot. In the lessons and the
 README the links to solutions become "ask your teacher".
 """
+
 import argparse
 import json
 import re

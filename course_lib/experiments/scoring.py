@@ -56,7 +56,11 @@ def average_precision_coco(
         none = torch.zeros(len(target["labels"]), dtype=torch.bool)
         crowd = target.get("crowd", none).bool()
         order = _best_of_each_class(found, max_detections)
-        boxes, found_labels, area = found["boxes"][order].double(), found["labels"][order], _areas_of(target["boxes"].double())
+        boxes, found_labels, area = (
+            found["boxes"][order].double(),
+            found["labels"][order],
+            _areas_of(target["boxes"].double()),
+        )
         counted = ~crowd & ~target.get("difficult", none).bool() & (area >= low) & (area <= high)
         overlap = _overlap(boxes, target["boxes"].double(), crowd)
         overlap[found_labels[:, None] != target["labels"]] = -1
@@ -69,9 +73,7 @@ def average_precision_coco(
         scores.append(found["scores"][order])
         labels.append(found_labels)
         objects += torch.bincount(target["labels"][counted] - 1, minlength=num_classes)
-    return areas(
-        torch.cat(scores), torch.cat(labels), torch.cat(hits, dim=1), torch.cat(kept, dim=1), objects, "coco"
-    )
+    return areas(torch.cat(scores), torch.cat(labels), torch.cat(hits, dim=1), torch.cat(kept, dim=1), objects, "coco")
 
 
 def ap_scores(detections: Sequence[dict], targets: Sequence[dict], num_classes: int) -> dict[str, float]:

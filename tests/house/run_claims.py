@@ -64,7 +64,9 @@ def wants_torch(job: dict) -> bool:
 def prepare(jobs: list[dict]) -> None:
     """Import once what the forked runs share: everything but course_lib, which each reads with its own fault."""
     quieten()
-    wanted = {m for job in jobs for _, source in job["cells"] for m in re.findall(r"^from (course_lib\S*)", source, re.M)}
+    wanted = {
+        m for job in jobs for _, source in job["cells"] for m in re.findall(r"^from (course_lib\S*)", source, re.M)
+    }
     for module in sorted(wanted):
         with contextlib.suppress(ImportError):
             importlib.import_module(module)

@@ -151,7 +151,9 @@ def ready_made(library: Library) -> list[str]:
         for node in ast.walk(tree):
             sources = [node.module] if isinstance(node, ast.ImportFrom) else []
             sources += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            found += [f"{module} imports {s}: the course writes this itself" for s in sources if s.startswith(READY_MADE)]
+            found += [
+                f"{module} imports {s}: the course writes this itself" for s in sources if s.startswith(READY_MADE)
+            ]
     return found
 
 
@@ -220,7 +222,9 @@ def test_a_later_cell_does_not_count():
 
 
 def test_a_variable_of_that_name_does_not_count():
-    assert violations(make("02_b.ipynb", BUILT.split("def iou")[0] + "iou = 3", "from course_lib.boxes import iou"), [], SMALL)
+    assert violations(
+        make("02_b.ipynb", BUILT.split("def iou")[0] + "iou = 3", "from course_lib.boxes import iou"), [], SMALL
+    )
 
 
 def test_whole_modules_and_experiments_are_refused():

@@ -195,6 +195,12 @@ def test_style_of_cells():
     assert result.returncode == 0, result.stdout
 
 
+def test_modules_are_formatted():
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--no-cache", "."]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, f"{result.stdout}\nrun `python -m ruff format .`"
+
+
 # ---------------------------------------------------------------- the rules can fail
 
 

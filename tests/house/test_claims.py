@@ -387,5 +387,11 @@ def test_missing_records_are_found(tmp_path):
     }
     assert recorded([good], {4}, tmp_path) == []
     assert recorded([good | {"value": None}], {5}, tmp_path) == []
-    for change in ({"verdict": "proven"}, {"value": 0.9}, {"value": 0.45}, {"interval": None}, {"result": "results/a.json#/x"}):
+    for change in (
+        {"verdict": "proven"},
+        {"value": 0.9},
+        {"value": 0.45},
+        {"interval": None},
+        {"result": "results/a.json#/x"},
+    ):
         assert recorded([good | change], {4}, tmp_path), change

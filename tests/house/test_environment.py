@@ -63,7 +63,9 @@ def test_environment_agrees():
 
 def test_constraints_cover_the_requirements():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {re.match(r"[A-Za-z0-9_.-]+", line).group().lower().replace("_", "-") for line in lines if line[:1].isalnum()}
+    pinned = {
+        re.match(r"[A-Za-z0-9_.-]+", line).group().lower().replace("_", "-") for line in lines if line[:1].isalnum()
+    }
     wanted = dict(map(split, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]))
     demand([f"{name} is not in constraints.txt" for name in wanted if name not in pinned])
 
@@ -83,7 +85,13 @@ def test_every_package_that_is_imported_is_declared():
     extras = PROJECT["optional-dependencies"]
     declared = dict(map(split, PROJECT["dependencies"] + extras["test"] + extras["results"])) | {"psutil": "optional"}
     names = {"PIL": "pillow", "IPython": "ipython"}
-    demand([f"{name} ({where}) is not declared" for name, where in imported().items() if names.get(name, name) not in declared])
+    demand(
+        [
+            f"{name} ({where}) is not declared"
+            for name, where in imported().items()
+            if names.get(name, name) not in declared
+        ]
+    )
 
 
 def test_the_rule_can_fail():

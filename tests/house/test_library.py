@@ -18,7 +18,9 @@ MAY_IMPORT = {  # the house from the roof down; what is not listed imports nothi
     "weights": ("data",),
     "data": ("progress", "checks"),
 }
-FOLDER = re.compile(r"(?<![\w.:/])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+", r"tmp/\w+"]) + r")/|[A-Z]:\\Users")
+FOLDER = re.compile(
+    r"(?<![\w.:/])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+", r"tmp/\w+"]) + r")/|[A-Z]:\\Users"
+)
 TEXT = {".py", ".ipynb", ".md", ".toml", ".yml", ".txt", ".json", ".sh", ".html", ".css", "", ".cfg"}
 
 
@@ -93,7 +95,9 @@ def directions(library: Library) -> list[str]:
             theirs = floor(target)
             arrows.setdefault(module, set()).add(target)
             if theirs != mine and theirs not in MAY_IMPORT.get(mine, ()):
-                found.append(f"{module} imports {target}: {mine} may import {', '.join(MAY_IMPORT.get(mine, ())) or 'nothing'}")
+                found.append(
+                    f"{module} imports {target}: {mine} may import {', '.join(MAY_IMPORT.get(mine, ())) or 'nothing'}"
+                )
         for node in ast.walk(tree) if mine == "concept" else ():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -133,9 +137,15 @@ def project_texts() -> dict[str, str]:
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
     )
-    names = listing.stdout.split("\n") if listing.returncode == 0 else [
-        str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if not any(q.startswith(".") for q in p.relative_to(ROOT).parts)
-    ]
+    names = (
+        listing.stdout.split("\n")
+        if listing.returncode == 0
+        else [
+            str(p.relative_to(ROOT))
+            for p in ROOT.rglob("*")
+            if not any(q.startswith(".") for q in p.relative_to(ROOT).parts)
+        ]
+    )
     paths = [Path(ROOT, name) for name in names if name]
     readable = [p for p in paths if p.is_file() and p.suffix in TEXT]
     return {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8", errors="ignore") for p in readable}

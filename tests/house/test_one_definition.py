@@ -44,7 +44,9 @@ SMALL = Library(
         "matching": ast.parse("BACKGROUND: int = -1\nclass M:\n    '''Doc.'''\n    def f(self, x: int):\n        pass"),
     }
 )
-AREA = "def area(boxes):\n    # width times height\n    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])"
+AREA = (
+    "def area(boxes):\n    # width times height\n    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])"
+)
 
 
 def test_comments_docstrings_hints_and_checks_may_differ():

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from house.notebooks import ROOT, Cell, Notebook, code, demand, each, lessons, make, markdown, solutions
 
-NUMBER = re.compile(r"(?<![\w.,/])[-+]?(?:\d+(?:,\d{3})*)?(?:\.\d+|(?<=\d)(?=\s?(?:%|per cent)))(?:\s?(?:%|per cent))?(?![\w/]|\.\d)")
+NUMBER = re.compile(
+    r"(?<![\w.,/])[-+]?(?:\d+(?:,\d{3})*)?(?:\.\d+|(?<=\d)(?=\s?(?:%|per cent)))(?:\s?(?:%|per cent))?(?![\w/]|\.\d)"
+)
 REFERENCE = re.compile(
     r"(?:exercises?|solutions?|sections?|§|figures?|fig\.|tables?|equations?|chapters?|lessons?|python|torch|torchvision|version)"
     r"[  ]*[\d.]+(?:(?:,| and| to|–|-)[  ]*\d+\.\d+)*",
@@ -41,7 +43,9 @@ def sentences(text: str) -> list[str]:
         if re.search(r"^\s*\|", paragraph, re.MULTILINE):
             found.append((found.pop() if found else "") + "\n" + paragraph)
         else:
-            found += re.split(r"(?<=[.!?:;])\s+(?=[^a-z])|\n(?=\s*[-*\d] )", paragraph.replace("et al. ", "et al.\u2060 "))
+            found += re.split(
+                r"(?<=[.!?:;])\s+(?=[^a-z])|\n(?=\s*[-*\d] )", paragraph.replace("et al. ", "et al.\u2060 ")
+            )
     return found
 
 
@@ -142,7 +146,9 @@ def violations(notebook: Notebook, root: Path = ROOT) -> list[str]:
                 if bare(printed) in proofs:
                     percents |= {bare(printed)} if percent else set()
                 elif not {abs(value), round(abs(value) / (100 if percent else 1), 9)} & settings:
-                    found.append(where + f"{printed} is neither a setting of this section, cited, nor mapped to a result")
+                    found.append(
+                        where + f"{printed} is neither a setting of this section, cited, nor mapped to a result"
+                    )
             for key, proof in proofs.items():
                 if not re.search(rf"(?<![\d.]){re.escape(key)}(?!\d|\.\d)", prose(cell.source)):
                     found.append(where + f"{key} is mapped but does not stand in the text")
@@ -165,7 +171,13 @@ def found(text: str, *more, **numbers) -> list[str]:
 
 
 def test_a_number_without_proof_is_found():
-    for text in ("It finds 0.83 of them.", "It finds 83 % of them.", "Worth +5.1 points.", "About 83 per cent.", "a .75"):
+    for text in (
+        "It finds 0.83 of them.",
+        "It finds 83 % of them.",
+        "Worth +5.1 points.",
+        "About 83 per cent.",
+        "a .75",
+    ):
         assert len(found(text)) == 1, text
 
 
