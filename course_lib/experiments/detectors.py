@@ -5,8 +5,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 from torchvision.models.detection.ssd import SSDHead
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from course_lib.backbone import Backbone
 from course_lib.default_boxes import default_boxes, level_shapes
@@ -103,3 +107,48 @@ def build_ssd(num_classes: int, seed: int = 0, start: str = "crops", **settings:
     """
     torch.manual_seed(seed)
     return SSD(base(start), num_classes, level_shapes(SIDES), extra=EXTRA, **settings)
+
+
+class PyramidMaps(nn.Module):
+    """The course's backbone under torchvision's feature pyramid: [B, 3, H, W] → maps of 64 channels, strides 8, 16, 32."""
+
+    out_channels = 64
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.base, self.pyramid = backbone, FeaturePyramidNetwork(list(backbone.channels), self.out_channels)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Maps by name, finest first."""
+        return self.pyramid(OrderedDict((str(i), x) for i, x in enumerate(self.base(x))))
+
+
+def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> FasterRCNN:
+    """torchvision's two-stage detector round the course's base, cut down to pictures of 128 × 128.
+
+    Fewer proposals and a smaller head than the defaults, which are made for pictures of 800 pixels; and a scale of
+    assignment (`canonical_scale`) that gives every level some regions.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+
+    Source: Ren et al. 2015 (Faster R-CNN); Lin et al. 2017, "Feature pyramid networks", section 4.
+    """
+    torch.manual_seed(seed)
+    regions = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=56, canonical_level=4)
+    limits = dict(rpn_pre_nms_top_n_train=256, rpn_post_nms_top_n_train=128, rpn_pre_nms_top_n_test=256)
+    limits |= dict(rpn_post_nms_top_n_test=64, rpn_batch_size_per_image=128, box_batch_size_per_image=64)
+    return FasterRCNN(
+        PyramidMaps(base(start)),
+        min_size=128,
+        max_size=128,
+        image_mean=[0.5] * 3,
+        image_std=[1.0] * 3,
+        rpn_anchor_generator=AnchorGenerator(((16, 22), (32, 45), (56, 90)), ((0.5, 1.0, 2.0),) * 3),
+        box_roi_pool=regions,
+        box_head=TwoMLPHead(PyramidMaps.out_channels * 5 * 5, 128),
+        box_predictor=FastRCNNPredictor(128, num_classes + 1),
+        **limits,
+    )
