@@ -75,10 +75,10 @@ TUNING = {
 }  # fmt: skip
 
 LONG = {"steps": 4 * STEPS, "augment": True, "confirm": True}
-LIVE_STEPS, LIVE_LR = 150, 0.006
+LIVE_STEPS = 150
 CHOSEN = {  # the best of each loss in the tuning, by AP on val
     "cross-entropy": {"loss": "cross-entropy", "lr": 0.006, "weight": 1.0, "prior": BALANCED["cross-entropy"]},
-    "focal": {"loss": "focal", "lr": 0.006, "weight": 4.0, "prior": 0.01},
+    "focal": {"loss": "focal", "lr": 0.012, "weight": 4.0, "prior": 0.01},
 }
 LIVE = CHOSEN["focal"] | {"steps": LIVE_STEPS}
 
@@ -118,7 +118,7 @@ LESSON06 = Experiment(
     seeds={"": [0, 1, 2], "live": list(range(8)), "focal": list(range(5)), "cross-entropy": list(range(5))}
     | {arm: [100] for arm in TUNING},
     primary=["focal", "cross-entropy"],
-    budget={"steps": LIVE_STEPS, "batch_size": BATCH, "lr": LIVE_LR},
+    budget={"steps": LIVE_STEPS, "batch_size": BATCH, "lr": LIVE["lr"]},
     pairs=[
         ("focal", "cross-entropy"),
         ("live", "live, cross-entropy"),
