@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.average_precision import COCO_THRESHOLDS, area_under, average_precision, claim_objects, precision_recall
+from course_lib.average_precision import (
+    COCO_THRESHOLDS,
+    area_under,
+    average_precision,
+    claim_objects,
+    detect_all,
+    precision_recall,
+)
 from course_lib.boxes import iou
 from course_lib.experiments.scoring import SIZES_COCO, SIZES_COURSE, average_precision_coco
 
@@ -306,3 +313,29 @@ def test_wrong_calls_are_named():
         average_precision([detection([[0, 0, 4, 4]], [0], [0.5])], one, 3)
     with pytest.raises(ValueError, match="targets"):
         average_precision([detection([], [], [])], [], 1)
+
+
+def test_no_pictures_leave_every_class_out():
+    table = average_precision([], [], 3, thresholds=(0.5, 0.75))
+    assert table.shape == (2, 3) and table.isnan().all() and table.dtype == torch.float64
+
+
+def test_detect_all_works_through_all_pictures_in_evaluation_mode():
+    class Counter(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.batches = []
+
+        def detect(self, images):
+            assert not self.training
+            self.batches.append(len(images))
+            return [
+                {"boxes": torch.zeros(1, 4), "labels": torch.ones(1, dtype=torch.int64), "scores": image.mean()[None]}
+                for image in images
+            ]
+
+    model = Counter().train()
+    pictures = [(torch.full((3, 2, 2), float(i)), {}) for i in range(7)]
+    found = detect_all(model, pictures, batch_size=3)
+    assert model.batches == [3, 3, 1] and [one["scores"].item() for one in found] == list(range(7))
+    assert detect_all(model, []) == []

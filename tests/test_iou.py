@@ -108,3 +108,12 @@ def test_wrong_input_is_named():
         iou(torch.tensor([[0, 0, 2, 2]]), random_boxes(1))
     with pytest.raises(ValueError, match="other: expected shape"):
         iou(random_boxes(1), torch.zeros(3, 5))
+
+
+def test_half_precision_is_refused():
+    """300 × 300 pixels overflow float16 (65,504): the union would be infinite and the result not a number."""
+    boxes = torch.tensor([[0.0, 0, 300, 300]])
+    for half in (torch.float16, torch.bfloat16):
+        with pytest.raises(TypeError, match=r"boxes: torch\..*float16 is too coarse.*boxes\.float\(\)"):
+            iou(boxes.to(half), boxes.to(half))
+    assert iou(boxes, boxes).item() == 1

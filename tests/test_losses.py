@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
+from torchvision.ops import sigmoid_focal_loss
 
 from course_lib.boxes import decode, encode
-from course_lib.losses import hard_negatives, sigmoid_cross_entropy, smooth_l1, softmax_cross_entropy
+from course_lib.losses import (
+    detection_loss,
+    focal_loss,
+    hard_negatives,
+    mined_cross_entropy,
+    set_prior,
+    sigmoid_cross_entropy,
+    smooth_l1,
+    softmax_cross_entropy,
+)
 
 LN2, LN3 = math.log(2), math.log(3)
 
@@ -217,3 +227,126 @@ def test_wrong_shapes_are_named():
         smooth_l1(torch.zeros(2, 4), torch.zeros(4))
     with pytest.raises(ValueError, match=r"classes \[1, 3\], but losses is \[1, 4\]"):
         hard_negatives(torch.zeros(1, 4), torch.zeros(1, 3, dtype=torch.int64))
+
+
+def test_equal_losses_are_mined_in_order():
+    """A fresh network's losses are all equal: which negatives count must not depend on the implementation."""
+    losses, classes = torch.ones(2, 400), torch.zeros(2, 400, dtype=torch.int64)
+    classes[0, 100:102] = 1
+    hard = hard_negatives(losses, classes)
+    assert hard[0].nonzero()[:, 0].tolist() == [0, 1, 2, 3, 4, 5] and hard[1].nonzero()[:, 0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("cross_entropy, channels", [(softmax_cross_entropy, 4), (sigmoid_cross_entropy, 3)])
+def test_mined_cross_entropy_is_cross_entropy_or_nothing(cross_entropy, channels):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 30, channels, generator=generator)
+    classes = torch.zeros(2, 30, dtype=torch.int64)
+    classes[0, 3], classes[0, 7], classes[1, :5] = 2, -1, 3
+    losses, mined = cross_entropy(logits, classes), mined_cross_entropy(logits, classes, cross_entropy, ratio=2)
+    counted = (classes > 0) | hard_negatives(losses, classes, 2)
+    assert torch.equal(mined[counted], losses[counted]) and not mined[~counted].any()
+    assert counted.sum(dim=1).tolist() == [3, 15]
+
+
+# ---------------------------------------------------------------- focal loss
+
+
+def logit(p: float) -> torch.Tensor:
+    return torch.tensor([[p]]).logit()
+
+
+ONE, NONE = torch.tensor([1]), torch.tensor([0])
+
+
+def test_focal_values_on_paper():
+    # (1 − .8)² · −ln .8 = .04 · .22314; (1 − .1)² · −ln .1 = .81 · 2.30259
+    assert focal_loss(logit(0.8), ONE, alpha=None).item() == pytest.approx(0.0089257, abs=1e-6)
+    assert focal_loss(logit(0.1), ONE, alpha=None).item() == pytest.approx(1.865094, abs=1e-5)
+    assert focal_loss(logit(0.2), NONE, alpha=None).item() == pytest.approx(0.0089257, abs=1e-6)
+    assert focal_loss(logit(0.8), ONE).item() == pytest.approx(0.25 * 0.0089257, abs=1e-6)
+    assert focal_loss(logit(0.2), NONE).item() == pytest.approx(0.75 * 0.0089257, abs=1e-6)
+    two = torch.cat([logit(0.8), logit(0.3)], dim=1)  # yes with .8, no with .7: (.3)² · −ln .7
+    assert focal_loss(two, ONE, alpha=None).item() == pytest.approx(0.0089257 + 0.09 * 0.3566749, abs=1e-6)
+    assert focal_loss(two, torch.tensor([-1])).item() == 0
+
+
+def test_focal_gradient_on_paper():
+    """At p = .8, γ = 2: −(1 − p)² [(1 − p) − γ p ln p] = −.04 (.2 + 1.6 · .22314) = −.02228; a detached weight gives −.008."""
+    z = logit(0.8).requires_grad_()
+    focal_loss(z, ONE, alpha=None).sum().backward()
+    assert z.grad.item() == pytest.approx(-0.0222811, abs=1e-6)
+    z = torch.tensor([[-10.0]], requires_grad=True)  # clamped probabilities would give exactly 0 here
+    focal_loss(z, ONE, alpha=None).sum().backward()
+    assert z.grad.item() == pytest.approx(-1.0, abs=1e-3)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0, 5.0]), st.sampled_from([None, 0.25, 0.9]))
+def test_focal_equals_torchvision(seed, gamma, alpha):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 4 * torch.randn(2, 7, 5, generator=generator, dtype=torch.float64)
+    classes = torch.randint(-1, 6, (2, 7), generator=generator)
+    truth = (torch.arange(1, 6) == classes[..., None]).double()
+    theirs = sigmoid_focal_loss(logits, truth, -1 if alpha is None else alpha, gamma).sum(dim=-1)
+    ours = focal_loss(logits, classes, gamma, alpha)
+    assert torch.allclose(ours, theirs.masked_fill(classes < 0, 0), atol=1e-10)
+    assert (ours >= 0).all()
+
+
+def test_focal_without_focusing_is_cross_entropy():
+    generator = torch.Generator().manual_seed(1)
+    logits, classes = 5 * torch.randn(3, 40, 4, generator=generator), torch.randint(-1, 5, (3, 40), generator=generator)
+    assert torch.allclose(focal_loss(logits, classes, 0.0, None), sigmoid_cross_entropy(logits, classes), atol=1e-5)
+    assert torch.allclose(2 * focal_loss(logits, classes, 0.0, 0.5), sigmoid_cross_entropy(logits, classes), atol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.1, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("label", [0, 1, 2, -1])
+def test_focal_is_finite_for_any_logit(gamma, label):
+    logits = torch.tensor([[200.0, -200.0], [120.0, -120.0], [-18.0, 18.0], [0.0, 0.0]], requires_grad=True)
+    losses = focal_loss(logits, torch.full((4,), label), gamma)
+    losses.sum().backward()
+    assert losses.isfinite().all() and logits.grad.isfinite().all()
+    assert label >= 0 or not logits.grad.any()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_gradcheck(gamma):
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(6, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    classes = torch.tensor([0, 1, 2, 3, -1, 0])
+    assert torch.autograd.gradcheck(lambda z: focal_loss(z, classes, gamma), logits)
+
+
+def test_focal_wrong_calls_are_named():
+    with pytest.raises(ValueError, match="labels up to 2"):
+        focal_loss(torch.zeros(1, 2), torch.tensor([3]))
+    with pytest.raises(ValueError, match="one class for each box"):
+        focal_loss(torch.zeros(2, 2), torch.tensor([1]))
+
+
+# ---------------------------------------------------------------- both parts, and the start
+
+
+def test_detection_loss_divides_by_the_positives():
+    classes = torch.tensor([[1, 0, 0], [2, 2, -1]])
+    outputs = {"logits": torch.zeros(2, 3, 2), "offsets": torch.zeros(2, 3, 4)}
+    wanted = torch.zeros(2, 3, 4)
+    wanted[0, 0], wanted[1, 1], wanted[0, 1] = 2.0, torch.tensor([0.5, 0, 0, 0]), 9.0  # the last is no positive box
+    parts = detection_loss(outputs, classes, wanted, sigmoid_cross_entropy)
+    assert parts["classification"].item() == pytest.approx(5 * 2 * math.log(2) / 3)
+    assert parts["localization"].item() == pytest.approx((4 * 1.5 + 0.125) / 3)
+    nothing = detection_loss(outputs, torch.zeros(2, 3, dtype=torch.int64), wanted, sigmoid_cross_entropy)
+    assert nothing["classification"].item() == pytest.approx(6 * 2 * math.log(2)) and nothing["localization"] == 0
+
+
+def test_the_prior_is_what_the_first_scores_say():
+    layers = [nn.Conv2d(4, 6, 3), nn.Linear(4, 3)]
+    for layer in layers:
+        nn.init.zeros_(layer.weight)
+    set_prior(layers, 0.01)
+    assert torch.allclose(layers[0](torch.rand(1, 4, 5, 5)).sigmoid(), torch.tensor(0.01))
+    assert torch.allclose(layers[1](torch.rand(2, 4)).sigmoid(), torch.tensor(0.01))
+    for wrong in (0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match="a probability above 0 and below 1"):
+            set_prior(layers, wrong)
