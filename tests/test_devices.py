@@ -34,7 +34,7 @@ def detector() -> SSD:
 
 def pictures(count: int, seed: int = 1) -> list[tuple[torch.Tensor, dict]]:
     generator = torch.Generator().manual_seed(seed)
-    boxes = [[3.0, 5, 17, 30], [30, 2, 60, 38], [20, 8, 32, 20]]
+    boxes = [[3.0, 5, 17, 30], [30.0, 2, 60, 38], [20.0, 8, 32, 20]]
     return [
         (
             torch.rand(3, 40, 64, generator=generator),
