@@ -48,7 +48,7 @@ predict(
         ),
         (
             BOXES * CLASSES * NO / POSITIVE,
-            "an output that should say yes and says 1 in 100 does not cost as little as one that should say no",
+            "the outputs that should say yes are few, but to say 1 in 100 there is dear",
         ),
         (
             ((BOXES - POSITIVE) * CLASSES * NO + POSITIVE * YES) / POSITIVE,
