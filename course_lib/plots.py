@@ -194,3 +194,49 @@ def matched_boxes(
                 ax.text(x, y, letter, fontsize=9, ha="center", va="center", zorder=6, clip_on=True)
         ax.set(xlim=(0, image.shape[-1]), ylim=(image.shape[-2], 0))
     return fig
+
+
+def one_answer(ax: Axes, image: Tensor, target: dict, found: dict, classes: Sequence[str], note: str = "") -> None:
+    """One picture, its true box solid green, the predicted one dashed orange; the title names the predicted class.
+
+    A wrong class is titled "mug (is fish)" in red.
+
+    Args:
+        ax: where to draw.
+        image: [3, H, W].
+        target: ground truth; with one object its class is compared, with several only the boxes are drawn.
+        found: one detection, dict(boxes [1, 4], labels [1]).
+        classes: class names; label c is `classes[c - 1]`.
+        note: a second line for the title.
+    """
+    picture(ax, image, target["boxes"], colour=2)
+    picture(ax, None, found["boxes"], colour=1, dashed=True)
+    said, wrong = classes[int(found["labels"][0]) - 1], False
+    title = said
+    if len(target["labels"]) == 1:
+        true = classes[int(target["labels"][0]) - 1]
+        wrong, title = said != true, said if said == true else f"{said} (is {true})"
+    ax.set_title(f"{title}\n{note}" if note else title, color="#B00020" if wrong else "black", fontsize=10)
+
+
+def map_chain(maps: Sequence[tuple[str, int, int]], steps: Sequence[str]) -> Figure:
+    """Feature maps as boxes in a row, high where the map has many rows and wide where it has many channels.
+
+    Args:
+        maps: (label below, channels, rows) of each map, the picture first.
+        steps: the text on each arrow, one fewer than maps.
+    """
+    fig, ax = plt.subplots(figsize=(10.2, 2.7), layout="constrained")
+    x, top = 0.0, max(rows for _, _, rows in maps)
+    for index, (label, channels, rows) in enumerate(maps):
+        wide, high = 0.25 + channels / 130, 0.35 + 2.2 * rows / top
+        colour = "#DDDDDD" if index == 0 else PALETTE[5]
+        ax.add_patch(patches.Rectangle((x, 1.3 - high / 2), wide, high, facecolor=colour, edgecolor="black"))
+        ax.text(x + wide / 2, -0.2, label, ha="center", va="top", fontsize=9)
+        if index < len(steps):
+            ax.annotate("", xy=(x + wide + 1.25, 1.3), xytext=(x + wide + 0.1, 1.3), arrowprops=dict(arrowstyle="->"))
+            ax.text(x + wide + 0.68, 1.4, steps[index], ha="center", va="bottom", fontsize=9)
+        x += wide + 1.35
+    ax.set(xlim=(-0.3, x - 1.1), ylim=(-1.0, 2.7))
+    ax.axis("off")
+    return fig
