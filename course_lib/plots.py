@@ -194,3 +194,108 @@ def matched_boxes(
                 ax.text(x, y, letter, fontsize=9, ha="center", va="center", zorder=6, clip_on=True)
         ax.set(xlim=(0, image.shape[-1]), ylim=(image.shape[-2], 0))
     return fig
+
+
+def one_answer(ax: Axes, image: Tensor, target: dict, found: dict, classes: Sequence[str], note: str = "") -> None:
+    """One picture, its true box solid green, the predicted one dashed orange; the title names the predicted class.
+
+    A wrong class is titled "mug (is fish)" in red.
+
+    Args:
+        ax: where to draw.
+        image: [3, H, W].
+        target: ground truth; with one object its class is compared, with several only the boxes are drawn.
+        found: one detection, dict(boxes [1, 4], labels [1]).
+        classes: class names; label c is `classes[c - 1]`.
+        note: a second line for the title.
+    """
+    picture(ax, image, target["boxes"], colour=2)
+    picture(ax, None, found["boxes"], colour=1, dashed=True)
+    said, wrong = classes[int(found["labels"][0]) - 1], False
+    title = said
+    if len(target["labels"]) == 1:
+        true = classes[int(target["labels"][0]) - 1]
+        wrong, title = said != true, said if said == true else f"{said} (is {true})"
+    ax.set_title(f"{title}\n{note}" if note else title, color="#B00020" if wrong else "black", fontsize=10)
+
+
+def map_chain(maps: Sequence[tuple[str, int, int]], steps: Sequence[str]) -> Figure:
+    """Feature maps as boxes in a row, high where the map has many rows and wide where it has many channels.
+
+    Args:
+        maps: (label below, channels, rows) of each map, the picture first.
+        steps: the text on each arrow, one fewer than maps.
+    """
+    fig, ax = plt.subplots(figsize=(10.2, 2.7), layout="constrained")
+    x, top = 0.0, max(rows for _, _, rows in maps)
+    for index, (label, channels, rows) in enumerate(maps):
+        wide, high = 0.25 + channels / 130, 0.35 + 2.2 * rows / top
+        colour = "#DDDDDD" if index == 0 else PALETTE[5]
+        ax.add_patch(patches.Rectangle((x, 1.3 - high / 2), wide, high, facecolor=colour, edgecolor="black"))
+        ax.text(x + wide / 2, -0.2, label, ha="center", va="top", fontsize=9)
+        if index < len(steps):
+            ax.annotate("", xy=(x + wide + 1.25, 1.3), xytext=(x + wide + 0.1, 1.3), arrowprops=dict(arrowstyle="->"))
+            ax.text(x + wide + 0.68, 1.4, steps[index], ha="center", va="bottom", fontsize=9)
+        x += wide + 1.35
+    ax.set(xlim=(-0.3, x - 1.1), ylim=(-1.0, 2.7))
+    ax.axis("off")
+    return fig
+
+
+def sheets(
+    ax: Axes,
+    x: float,
+    y: float,
+    rows: int,
+    columns: int,
+    count: int,
+    colour: int,
+    side: float = 0.6,
+    mark: tuple[int, int] | None = None,
+) -> None:
+    """Draw `count` feature maps of rows × columns one behind the other; `mark` fills one cell (row, column)."""
+    for sheet in reversed(range(count)):
+        left, top = x + 0.12 * sheet, y + 0.12 * sheet
+        for row in range(rows):
+            for column in range(columns):
+                face = PALETTE[colour] if (row, column) == mark else "white"
+                corner = (left + side * column, top + side * (rows - 1 - row))
+                ax.add_patch(patches.Rectangle(corner, side, side, facecolor=face, edgecolor="black", linewidth=0.8))
+
+
+def map_stack(image: Tensor, maps: Sequence[tuple[int, int, str]], predicted: Sequence[int]) -> Figure:
+    """The stack of a single-shot detector from left to right: picture, backbone, maps, and two predictors below some.
+
+    Args:
+        image: the picture [3, H, W].
+        maps: (channels, places a side, text on the arrow that leads to it) of each map.
+        predicted: places a side of the maps that have predictors.
+    """
+    fig, ax = plt.subplots(figsize=(10.8, 4.6), layout="constrained")
+    arrow, height, width = dict(arrowstyle="->"), image.shape[1], image.shape[2]
+    ax.imshow(image.permute(1, 2, 0).numpy(), extent=(0, 2, 2, 4))
+    ax.text(1.0, 4.3, f"picture\n[3, {height}, {width}]", ha="center", fontsize=9)
+    ax.add_patch(plt.Polygon([(2.3, 1.9), (2.3, 4.1), (3.9, 3.6), (3.9, 2.4)], facecolor="#DDDDDD", edgecolor="black"))
+    ax.text(3.1, 3, "backbone", ha="center", va="center", fontsize=9)
+    for index, (channels, places, text) in enumerate(maps):
+        x, side = 4.3 + 2.55 * index, (1.1 + 0.3 * (places == 7)) / max(places, 2)
+        bottom, has = 3 - side * places / 2, places in predicted
+        sheets(ax, x, bottom, places, places, 4, 5, side, mark=(places // 2, places // 2) if has else None)
+        ax.text(x + side * places / 2 + 0.2, 4.3, f"[{channels}, {places}, {places}]", ha="center", fontsize=9)
+        if index:
+            ax.annotate("", xy=(x - 0.08, 3), xytext=(x - 0.85, 3), arrowprops=arrow)
+            ax.text(x - 0.47, 3.1, text, ha="center", va="bottom", fontsize=9)
+        for middle, colour, numbers in ((x, 1, "4"), (x + 1.1, 2, "n")) if has else ():
+            box = patches.Rectangle((middle - 0.45, 0.75), 0.9, 0.5, facecolor=PALETTE[colour], edgecolor="black")
+            ax.add_patch(box)
+            ax.text(middle, 1.0, "3 × 3", ha="center", va="center", fontsize=9)
+            ax.annotate("", xy=(middle, 1.3), xytext=(x + 0.55, bottom - 0.05), arrowprops=arrow)
+            ax.annotate("", xy=(middle, 0.25), xytext=(middle, 0.7), arrowprops=arrow)
+            ax.text(middle, 0.15, f"[{numbers}, {places}, {places}]", ha="center", va="top", fontsize=9)
+        if has:
+            ax.text(x + 0.55, -0.4, f"boxes: {places**2}", ha="center", va="top", fontsize=9)
+    for y, text in ((1.0, "predictors"), (0.0, "offsets and scores")):
+        ax.text(8.2, y, text, ha="right", va="center", fontsize=10)
+    ax.set(xlim=(-0.1, 4.3 + 2.55 * len(maps)), ylim=(-0.9, 5.0), aspect="equal")
+    ax.axis("off")
+    return fig
