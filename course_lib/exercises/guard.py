@@ -181,7 +181,7 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
                 reason = "memory"
     except KeyboardInterrupt:
         reason = "interrupt"
-    end, patience = time.monotonic() + 5, 0.1
+    end, patience = time.monotonic() + 5, 0.5  # letting go of gigabytes takes a while
     while reason and worker.is_alive() and time.monotonic() < end:  # again and again: it may catch what it is thrown
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
         worker.join(patience)

@@ -134,6 +134,11 @@ def match_table(draw: Draw) -> Iterator[Case]:
         oracle,
         torch.tensor([[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
     )
+    yield case(
+        "an object should get its own box also where it has others",
+        oracle,
+        torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
+    )
     tie = "of equal pairs the first object and the first box should go first"
     yield case(tie, oracle, torch.tensor([[0.3, 0.3]]))
     yield case(tie, oracle, torch.tensor([[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]))
