@@ -144,7 +144,7 @@ def _gradients(output: object, inputs: list[torch.Tensor]) -> list:
 def _failure(error: BaseException) -> dict:
     """An error as plain data: `error` says it in words, `cause` is "call", "name", "unwritten" or ""."""
     text, line = " ".join(str(error)[:300].split())[:160], _own_line(error)
-    where = f" in the line `{line}`" if line else ""
+    where = f" in the line `{line}`" if line not in ("", "?") else ""
     if isinstance(error, SystemExit):
         return {"error": "it calls exit(): an answer returns its result and lets the notebook go on", "cause": ""}
     if isinstance(error, MemoryError) or any(words in str(error) for words in ("allocate memory", "enough memory")):
@@ -158,7 +158,7 @@ def _failure(error: BaseException) -> dict:
 
 
 def _own_line(error: BaseException) -> str:
-    """The last line of the reader's own code that the error went through, "" where it never got there."""
+    """The last line of the reader's own code that the error went through; "" if it never got there, "?" if unknown."""
     place, trace = None, error.__traceback__
     while trace is not None:  # by hand: after a recursion the traceback is long
         if not trace.tb_frame.f_code.co_filename.startswith(_FOREIGN):
@@ -181,7 +181,7 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
                 reason = "memory"
     except KeyboardInterrupt:
         reason = "interrupt"
-    end, patience = time.monotonic() + 5, 0.1
+    end, patience = time.monotonic() + 5, 0.5  # letting go of gigabytes takes a while
     while reason and worker.is_alive() and time.monotonic() < end:  # again and again: it may catch what it is thrown
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
         worker.join(patience)

@@ -67,6 +67,7 @@ def edge_distances(draw: Draw) -> Iterator[Case]:
         yield case(
             "an edge on the wrong side of the centre has a negative distance", oracle, box, torch.tensor([centre]), 2
         )
+    yield case("distances may be large", oracle, torch.tensor([[0.0, 0, 900, 600]]), torch.tensor([[500.0, 200]]), 2)
     yield case("no objects should give an empty [0, 4] result", oracle, torch.zeros(0, 4), torch.zeros(0, 2), 8)
     for n in (2, 5):
         centres = draw.uniform(n, 2, high=30)
@@ -88,6 +89,7 @@ def cell_centres(draw: Draw) -> Iterator[Case]:
     yield case("with more columns than rows, x should reach further than y", oracle, 2, 3, 4)
     yield case("with more rows than columns, y should reach further than x", oracle, 3, 2, 4)
     yield case("an odd stride has its middle at a half", oracle, 2, 3, 5)
+    yield case("an odd stride has its middle at a half", oracle, 4, 3, 7)
     yield case("a map may have any number of cells", oracle, 11, 13, 8)
     yield case("a map may have any number of cells", oracle, 38, 2, 8)
     yield case("a map may have any number of cells", oracle, 2, 64, 128)

@@ -134,6 +134,11 @@ def match_table(draw: Draw) -> Iterator[Case]:
         oracle,
         torch.tensor([[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
     )
+    yield case(
+        "an object should get its own box also where it has others",
+        oracle,
+        torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
+    )
     tie = "of equal pairs the first object and the first box should go first"
     yield case(tie, oracle, torch.tensor([[0.3, 0.3]]))
     yield case(tie, oracle, torch.tensor([[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]))
@@ -190,14 +195,14 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
         [2, 1],
         1,
     )
-    levels = torch.cat([grid(2, 3, 30, 50), grid(1, 1, 30, 50)])
+    levels = torch.cat([grid(2, 3, 30, 48), grid(1, 1, 30, 48)])
     yield case(
         "every level should give its k nearest boxes", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 1
     )
     yield case(
         "a level with fewer than k boxes gives all it has", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 3
     )
-    four = torch.cat([levels, grid(1, 1, 30, 50, 0.7), grid(1, 1, 30, 50, 0.4)])
+    four = torch.cat([levels, grid(1, 1, 30, 48, 0.7), grid(1, 1, 30, 48, 0.4)])
     yield case("any number of levels should count", oracle, torch.tensor([[3.0, 2, 24, 23]]), four, [6, 1, 1, 1], 2)
     yield case("no objects should give no thresholds", oracle, torch.zeros(0, 4), levels, [6, 1], 2)
     thing, large = torch.tensor([[4.0, 6, 16, 14]]), [0.0, 0, 20, 20]  # the centre of both is (10, 10)
@@ -209,7 +214,7 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     yield case(
         "an object that no box overlaps has the threshold 0", oracle, torch.tensor([[0.0, 0, 2, 3]]), far, [1, 1], 1
     )
-    turned = torch.cat([grid(1, 1, 30, 50), grid(2, 3, 30, 50)])
+    turned = torch.cat([grid(1, 1, 30, 48), grid(2, 3, 30, 48)])
     yield case("levels may come in any order", oracle, torch.tensor([[3.0, 2, 14, 13]]), turned, [1, 6], 2)
     aside = torch.tensor([0.13, 0.29, 0.13, 0.29])  # no object half-way between two boxes
     yield case("every object has a threshold of its own", oracle, draw.boxes(2) + aside, levels, [6, 1], 2)

@@ -67,6 +67,7 @@ SOFT = [
 
 # Cases of 5.4: what should hold, answers, their scores, objects.
 THING, PAIR = [[1.0, 1, 5, 4]], [[0.0, 0, 10, 4], [2, 0, 12, 4]]
+ROW = [[0.0, 0, 10, 4], [1, 0, 11, 4], [2, 0, 12, 4]]
 CLAIMED = [
     ("a box on an object should be a hit", THING, [0.9], THING),
     ("an IoU of exactly one half should be enough", [[0.0, 0, 2, 2]], [0.9], [[0.0, 0, 4, 2]]),
@@ -79,6 +80,8 @@ CLAIMED = [
     ("an answer that reaches no object should leave it to the next", [[0.0, 0, 2, 3], [1, 1, 5, 4]], [0.9, 0.5], THING),
     ("without objects and without answers the result should be [0]", [], [], []),
     ("an answer should take the object that is left", [[0.0, 0, 10, 4], [1, 0, 10, 4]], [0.9, 0.8], PAIR),
+    ("an answer should take the object that is left, however many are gone",
+     [[0.0, 0, 10, 4]] * 3, [0.9, 0.8, 0.7], ROW),
     ("an answer should take the object that it overlaps most",
      [[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]], [0.9, 0.8, 0.7], PAIR),
 ]  # fmt: skip
@@ -270,6 +273,7 @@ def best_threshold(draw: Draw) -> Iterator[Case]:
     yield case(
         "scores need not be sorted, and ties may be anywhere", oracle, *given([0.875, 0.5, 0.875, 0.25], "++--", 4)
     )
+    yield case("any number of gates should be tried", oracle, *given([k / 16 for k in range(16, 0, -1)], "+" * 16, 16))
     for d, objects in ((5, 3), (9, 4), (20, 30)):
         scores = draw.integers(d, low=1, high=8) / 8 + draw.integer(0, 99) / 1000
         yield case("the best gate of all should be found", oracle, scores, draw.uniform(d) < 0.6, objects)

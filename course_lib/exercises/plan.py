@@ -162,8 +162,8 @@ class Plan:
                 self.expected.append(snapshot(near.oracle(*clone(near.args))))
 
     def inputs(self, index: int) -> str:
-        """The arguments of a case, as a reader can retype them."""
-        shown = (f"{name} = {show(arg)}" for name, arg in zip(self.names, self.cases[index].args, strict=False))
+        """The arguments of a case, as a reader can retype them: with all digits that a float32 holds."""
+        shown = (f"{name} = {show(arg, 7)}" for name, arg in zip(self.names, self.cases[index].args, strict=False))
         return "for " + ", ".join(shown)
 
     def slopes(self, i: int) -> Iterator[tuple[str, float, float]]:

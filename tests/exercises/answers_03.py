@@ -264,3 +264,8 @@ def edges_empty_float32(boxes, centres, stride):
 @wrong("3.3", "forty columns at most", says="a map may have any number of cells")
 def centres_forty(rows, columns, stride):
     return centres_meshgrid(rows, min(columns, 40), stride)
+
+
+@wrong("3.3", "half a stride as a whole number in high maps", says="an odd stride")
+def centres_odd(rows, columns, stride):
+    return centres_meshgrid(rows, columns, stride) - (stride % 2) / 2 * (rows > 2)

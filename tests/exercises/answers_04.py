@@ -286,6 +286,19 @@ def _with_pairs(table, pairs):
     return matches
 
 
+@wrong("4.3", "no box of its own for an object that has one", says="also where it has others")
+def lost_has_one(table):
+    if len(table) == 0:
+        return torch.full((table.shape[1],), -1, device=table.device)
+    largest, matches = table.max(dim=0)
+    matches[largest < 0.5] = -1
+    have = set(matches.tolist())
+    for i, j in _surest_first(table).items():
+        if i not in have:
+            matches[j] = i
+    return matches
+
+
 @wrong("4.3", "of equal pairs the last, by sorting triples", says="of equal pairs the first object and the first box")
 def lost_triples(table):
     rows, columns = table.shape

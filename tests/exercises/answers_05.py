@@ -484,6 +484,18 @@ def hits_best_overlap(boxes, scores, objects):
     return out
 
 
+@wrong("5.4", "first and second choice only", says="however many are gone")
+def hits_two_choices(boxes, scores, objects):
+    table, gone = box_iou(boxes, objects), set()
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for i in _by_score(scores) if len(objects) else []:
+        for j in table[i].argsort(descending=True, stable=True)[:2].tolist():
+            if table[i, j] >= 0.5 and j not in gone and not out[i]:
+                out[i] = True
+                gone.add(j)
+    return out
+
+
 @wrong("5.4", "on the CPU without objects", says="device should be kept", only_behaviour=True)
 def hits_empty_cpu(boxes, scores, objects):
     return hits_mask(boxes, scores, objects) if len(objects) else torch.zeros(len(boxes), dtype=torch.bool)
@@ -639,3 +651,8 @@ def gate_grid(scores, hits, objects):
 def gate_rounded(scores, hits, objects):
     gate, f1 = gate_loop(scores, hits, objects)
     return round(gate, 3), f1
+
+
+@wrong("5.5", "ten gates at most", says="any number of gates")
+def gate_ten(scores, hits, objects):
+    return max(_gates(scores, hits, objects)[:10], key=lambda row: row[1], default=(1.0, 0.0))
