@@ -156,11 +156,10 @@ class RetinaNet(nn.Module):
 
         Source: Lin et al. 2017 (RetinaNet), section 4.1, both parts with weight 1.
         """
-        boxes = outputs["boxes"]
-        classes, offsets = batch_targets(targets, boxes, self.foreground, self.background, self.variances)
+        classes, offsets = batch_targets(targets, outputs["boxes"], self.foreground, self.background, self.variances)
         if self.decoded:
-            outputs = outputs | {"offsets": decode(outputs["offsets"], boxes, self.variances)}
-            offsets = decode(offsets, boxes, self.variances)
+            outputs = outputs | {"offsets": decode(outputs["offsets"], outputs["boxes"], self.variances)}
+            offsets = decode(offsets, outputs["boxes"], self.variances)
         return detection_loss(outputs, classes, offsets, self.classification, self.localization)
 
     @torch.no_grad()

@@ -191,8 +191,11 @@ class ReferenceRetinaNet(nn.Module):
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
         """Boxes, labels and scores of every picture; what its background channel "finds" is left out."""
-        found = self.retinanet(list(images))
-        return [{key: value[one["labels"] > 0] for key, value in one.items()} for one in found]
+        found = []
+        for one in self.retinanet(list(images)):
+            things = one["labels"] > 0
+            found.append({key: value[things] for key, value in one.items()} | {"scores": one["scores"][things].float()})
+        return found
 
 
 def base(start: str = "crops") -> Backbone:
@@ -216,6 +219,8 @@ def build_ssd(num_classes: int, seed: int = 0, start: str = "crops", **settings:
     return SSD(base(start), num_classes, level_shapes(SIDES), extra=EXTRA, **settings)
 
 
+# Eight channels a group, as in torchvision's second version: a 128-pixel picture has a P7 of one cell, so a group of two
+# channels would be normalised by two numbers, which leaves nothing of them but which is larger.
 RETINANET = {"width": 64, "convolutions": 2, "group_norm": 8}
 
 

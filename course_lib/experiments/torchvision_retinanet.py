@@ -41,7 +41,8 @@ class ResNet50Maps(IntermediateLayerGetter):
     """torchvision's ResNet-50 without its last layers: C3, C4, C5 in a list.
 
     Args:
-        norm_layer: `nn.BatchNorm2d`, or `torchvision.ops.FrozenBatchNorm2d` as in the first version with given weights.
+        norm_layer: `nn.BatchNorm2d`, or `torchvision.ops.FrozenBatchNorm2d` as in the first version with given weights
+            (with those trained on COCO, its `eps` is 0).
     """
 
     channels, strides = (512, 1024, 2048), (8, 16, 32)
@@ -59,7 +60,7 @@ def l1(predicted: Tensor, true: Tensor) -> Tensor:
     return (predicted - true).abs().sum(dim=-1)
 
 
-VERSIONS = {  # the switches between the two; the fourth is the norm_layer of the base
+VERSIONS = {  # the switches between the two (the last two are one); the fourth is the norm_layer of the base
     "v1": {"p6_from": "P5", "group_norm": 0, "localization": l1, "decoded": False},
     "v2": {"p6_from": "C5", "group_norm": 32, "localization": giou_loss, "decoded": True},
 }
