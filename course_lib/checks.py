@@ -229,6 +229,33 @@ def check_levels(grids: Sequence[tuple[int, int]], shapes: Sequence[Tensor]) -> 
             raise ValueError(f"shapes[{level}]: expected [k, 2] (width, height), got {list(sizes.shape)}.")
 
 
+def check_p6_source(p6_from: str) -> None:
+    """Raise unless `p6_from` names a map from which P6 can be made.
+
+    Raises:
+        ValueError: lists the two.
+    """
+    if p6_from not in ("C5", "P5"):
+        raise ValueError(f"p6_from {p6_from!r}: choose 'C5' (the base's coarsest map) or 'P5' (the pyramid's).")
+
+
+def check_shared_shapes(shapes: Sequence[Tensor], maps: int) -> None:
+    """Raise unless there is one [k, 2] tensor of shapes for each of at least `maps` levels, with the same k.
+
+    Raises:
+        ValueError: names the two counts, or the level that differs.
+    """
+    if len(shapes) < maps:
+        raise ValueError(f"shapes: {len(shapes)} levels, but the base gives {maps} maps; each needs shapes of its own.")
+    check_levels(shapes, shapes)
+    for level, sizes in enumerate(shapes):
+        if len(sizes) != len(shapes[0]):
+            raise ValueError(
+                f"shapes[{level}]: {len(sizes)} boxes a cell, but shapes[0] has {len(shapes[0])}; "
+                "heads that all levels share predict the same number everywhere."
+            )
+
+
 def check_prediction_map(prediction: Tensor, n: int) -> None:
     """Raise unless `prediction` is [B, k·n, rows, columns].
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.checks import check_class_scores, check_prior, check_same_shape
+from course_lib.checks import check_boxes, check_class_scores, check_prior, check_same_shape
 
 
 def softmax_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -57,6 +57,30 @@ def smooth_l1(predicted: Tensor, true: Tensor) -> Tensor:
     check_same_shape(predicted=predicted, true=true)
     difference = (predicted - true).abs()
     return torch.where(difference < 1, difference**2 / 2, difference - 0.5).sum(dim=-1)
+
+
+def giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """1 − GIoU of each pair of boxes: [..., 4], [..., 4] → [...], from 0 (equal) to 2 (far apart).
+
+    GIoU is the IoU minus the share of the smallest enclosing box that neither of the two covers; unlike the IoU it still
+    pulls where they do not touch.
+
+    Args:
+        predicted: xyxy pixels.
+        true: xyxy pixels, of the same shape.
+
+    Source: Rezatofighi et al. 2019, "Generalized intersection over union", algorithm 1.
+    """
+    check_boxes(predicted, "predicted")
+    check_boxes(true, "true")
+    check_same_shape(predicted=predicted, true=true)
+    (x1, y1, x2, y2), (u1, v1, u2, v2) = predicted.unbind(-1), true.unbind(-1)
+    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
+    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
+    overlap = width * height
+    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - overlap
+    hull = (torch.maximum(x2, u2) - torch.minimum(x1, u1)) * (torch.maximum(y2, v2) - torch.minimum(y1, v1))
+    return 1 - overlap / (union + 1e-7) + (hull - union) / (hull + 1e-7)
 
 
 def hard_negatives(losses: Tensor, classes: Tensor, ratio: int = 3) -> Tensor:
@@ -149,7 +173,8 @@ def detection_loss(
         classes: [B, M] as `batch_targets` gives them: a label, 0 for background, −1 for ignored boxes.
         offsets: [B, M, 4], read only where a box is positive.
         classification: (logits [B, M, C], classes [B, M]) → [B, M].
-        localization: (offsets [P, 4], true offsets [P, 4]) → [P].
+        localization: (offsets [P, 4], true offsets [P, 4]) → [P]. One that compares boxes gets boxes in place of both
+            offsets (`decode`).
 
     Source: Liu et al. 2016 (SSD), equation 1, both parts with weight 1; Lin et al. 2017, section 4.1, for the normaliser.
     """

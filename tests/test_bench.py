@@ -21,7 +21,8 @@ def test_measures_a_ratio_and_restores_threads(monkeypatch):
 
 
 def test_every_comparison_prepares_and_runs():
-    assert {"iou", "match", "encode", "decode", "nms", "ap", "ssd-step", "ssd-detect"} <= set(bench.COMPARISONS)
+    assert {"iou", "match", "encode", "decode", "nms", "ap"} <= set(bench.COMPARISONS)
+    assert {f"{name}-{what}" for name in ("ssd", "retinanet") for what in ("step", "detect")} <= set(bench.COMPARISONS)
     for what, prepare in bench.COMPARISONS.values():
         ours, theirs = prepare()
         ours(), theirs()

@@ -9,9 +9,9 @@ from torch import nn
 
 from course_lib.backbone import Backbone
 from course_lib.exercises.pretend_device import PretendDevice
-from course_lib.experiments.detectors import ReferenceSSD, build_ssd
+from course_lib.experiments.detectors import ReferenceRetinaNet, ReferenceSSD, build_retinanet, build_ssd
 from course_lib.experiments.devices import Placed
-from course_lib.losses import focal_loss
+from course_lib.losses import focal_loss, giou_loss
 from course_lib.single_object import SingleObjectDetector
 
 SIZE = (128, 128)
@@ -25,6 +25,10 @@ def single() -> nn.Module:
 
 def ssd(head: str = "softmax", **settings) -> nn.Module:
     return build_ssd(CLASSES, start="random", head=head, score_threshold=0.01, **settings)
+
+
+def retinanet(**settings) -> nn.Module:
+    return build_retinanet(CLASSES, start="random", score_threshold=0.008, **settings)
 
 
 @dataclass
@@ -44,6 +48,9 @@ KINDS = {
     "ssd sigmoid": Kind(lambda: ssd("sigmoid")),
     "ssd focal": Kind(lambda: ssd("sigmoid", classification=focal_loss)),
     "torchvision's ssd": Kind(lambda: ReferenceSSD(ssd(), CLASSES), dense=False, ours=False),
+    "retinanet": Kind(retinanet, fixed_size=False),
+    "retinanet on boxes": Kind(lambda: retinanet(decoded=True, localization=giou_loss), fixed_size=False),
+    "torchvision's retinanet": Kind(lambda: ReferenceRetinaNet(retinanet(), CLASSES), False, dense=False, ours=False),
 }
 every = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 many = {name: kind for name, kind in KINDS.items() if kind.any_number}

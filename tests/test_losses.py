@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
-from torchvision.ops import sigmoid_focal_loss
+from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from course_lib.boxes import decode, encode
 from course_lib.losses import (
     detection_loss,
     focal_loss,
+    giou_loss,
     hard_negatives,
     mined_cross_entropy,
     set_prior,
@@ -117,6 +118,31 @@ def test_smooth_l1_equals_torch_and_its_gradient_is_at_most_one():
     (a,), (b,) = (torch.autograd.grad(loss.sum(), predicted) for loss in (ours, theirs))
     assert torch.allclose(a, b) and a.abs().max() == 1
     assert torch.autograd.gradcheck(lambda x: smooth_l1(x, true), predicted)
+
+
+def test_giou_by_hand():
+    """Equal; half of it; side by side with a gap as wide as each; one above the other, 2 high in a hull of 8."""
+    true = torch.tensor([0.0, 0, 4, 2]).expand(4, 4)
+    predicted = torch.tensor([[0.0, 0, 4, 2], [0, 0, 2, 2], [8, 0, 12, 2], [0, 6, 4, 8]])
+    iou, empty = torch.tensor([1, 0.5, 0, 0]), torch.tensor([0, 0, 1 / 3, 0.5])
+    assert torch.allclose(giou_loss(predicted, true), 1 - iou + empty)
+
+
+def test_giou_equals_torchvisions_and_pulls_from_afar():
+    generator = torch.Generator().manual_seed(0)
+    corner = 40 * torch.rand(2, 500, 2, generator=generator, dtype=torch.float64)
+    predicted, true = torch.cat([corner, corner + 1 + 30 * torch.rand(2, 500, 2, generator=generator)], dim=-1)
+    ours, theirs = (x.clone().requires_grad_() for x in (predicted, predicted))
+    losses, expected = giou_loss(ours, true), generalized_box_iou_loss(theirs, true)
+    assert torch.allclose(losses, expected, rtol=0, atol=1e-12) and losses.min() >= 0 and losses.max() <= 2
+    losses.sum().backward(), expected.sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-12)
+    far = torch.tensor([[100.0, 0, 110, 10]], requires_grad=True)
+    giou_loss(far, torch.tensor([[0.0, 0, 10, 20]])).sum().backward()
+    assert far.grad[0, 0] > 0 and far.grad.isfinite().all()
+    assert giou_loss(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0,)
+    with pytest.raises(ValueError, match=r"true \[1, 4\], but predicted is \[2, 4\]"):
+        giou_loss(torch.rand(2, 4), torch.rand(1, 4))
 
 
 # ---------------------------------------------------------------- hard negatives

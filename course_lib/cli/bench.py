@@ -9,14 +9,15 @@ A comparison is a function that prepares the inputs, and returns ours and theirs
 import argparse
 import contextlib
 import io
+import math
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder, SSDMatcher
 from torchvision.ops import batched_nms, box_iou, sigmoid_focal_loss
 
@@ -24,10 +25,11 @@ from course_lib.average_precision import COCO_THRESHOLDS, average_precision
 from course_lib.backbone import Backbone
 from course_lib.boxes import decode, encode, iou, nms_per_class
 from course_lib.default_boxes import level_shapes
-from course_lib.experiments.detectors import EXTRA, SIDES, ReferenceSSD
+from course_lib.experiments.detectors import EXTRA, SIDES, ReferenceRetinaNet, ReferenceSSD, build_retinanet
 from course_lib.experiments.lesson05 import BATCH
 from course_lib.losses import focal_loss
 from course_lib.matching import match
+from course_lib.retinanet import RetinaNet
 from course_lib.ssd import SSD
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
@@ -205,6 +207,25 @@ def compare_average_precision() -> Pair:
     return ours, theirs
 
 
+def training_steps(models: Sequence[nn.Module], alone: list[dict[str, Tensor]]) -> Pair:
+    """A training step of each detector on the same pictures and objects; on the objects `alone` their losses are equal."""
+    images = list(torch.rand(BATCH, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+    targets, steps = random_objects(BATCH), []
+    ours, theirs = (model.train().loss(model(images), alone) for model in models)
+    assert all(torch.isclose(ours[name], theirs[name], rtol=1e-3) for name in ("classification", "localization"))
+    for model in models:
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+        def step(model=model, optimiser=optimiser) -> None:
+            losses = model.loss(model(images), targets)
+            optimiser.zero_grad()
+            sum(losses.values()).backward()
+            optimiser.step()
+
+        steps.append(step)
+    return steps[0], steps[1]
+
+
 def twin_detectors() -> tuple[SSD, ReferenceSSD]:
     """The lesson's SSD and torchvision's, with the same weights in every layer, the same boxes and limits."""
     torch.manual_seed(0)
@@ -223,23 +244,7 @@ def twin_detectors() -> tuple[SSD, ReferenceSSD]:
 )
 def compare_training_step() -> Pair:
     """Forward, loss, backward and update; equal losses are checked on pictures with one object, where none competes."""
-    images = list(torch.rand(BATCH, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
-    models, steps = twin_detectors(), []
-    alone = random_objects(BATCH, most=1)
-    ours, theirs = (model.train().loss(model(images), alone) for model in models)
-    assert all(torch.isclose(ours[name], theirs[name], rtol=1e-3) for name in ("classification", "localization"))
-    targets = random_objects(BATCH)
-    for model in models:
-        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
-
-        def step(model=model, optimiser=optimiser) -> None:
-            losses = model.loss(model(images), targets)
-            optimiser.zero_grad()
-            sum(losses.values()).backward()
-            optimiser.step()
-
-        steps.append(step)
-    return steps[0], steps[1]
+    return training_steps(twin_detectors(), random_objects(BATCH, most=1))
 
 
 @comparison("ssd-detect", "SSD's detect on 8 pictures, about 200 candidates each, against torchvision's")
@@ -251,6 +256,58 @@ def compare_detect() -> Pair:
         while (ours(images)["logits"].softmax(dim=-1)[..., 1:] > 0.05).sum(dim=(1, 2)).max() > 200:
             for layer in [*ours.classify, *theirs.ssd.head.classification_head.module_list]:
                 layer.bias[::11] += 0.02
+    for a, b in zip(ours.detect(images), theirs.detect(images), strict=True):
+        assert len(a["scores"]) == len(b["scores"]) > 0 and torch.allclose(a["scores"], b["scores"], atol=1e-5)
+    return lambda: ours.detect(images), lambda: theirs.detect(images)
+
+
+def twin_retinanets() -> tuple[RetinaNet, ReferenceRetinaNet]:
+    """The course's RetinaNet and torchvision's, with the same weights in every layer, the same anchors and limits.
+
+    torchvision's channel for background says "no" so firmly that it adds nothing to the loss, and its box loss is set to
+    smooth L1.
+    """
+    ours = build_retinanet(10, start="random", score_threshold=0.05)
+    theirs = ReferenceRetinaNet(build_retinanet(10, start="random", score_threshold=0.05), 10)
+    maps, head = theirs.retinanet.backbone, theirs.retinanet.head
+    classes, places = head.classification_head, head.regression_head
+    twins = [(ours.base, maps.base), (ours.pyramid, maps.pyramid), (ours.classify[:-1], classes.conv)]
+    twins += [(ours.locate[:-1], places.conv), (ours.locate[-1], places.bbox_reg)]
+    for one, other in twins:
+        other.load_state_dict(one.state_dict())
+    with torch.no_grad():
+        for own, wider in zip(ours.classify[-1].parameters(), classes.cls_logits.parameters(), strict=True):
+            wider.unflatten(0, (-1, 11))[:, 1:] = own.unflatten(0, (-1, 10))
+        classes.cls_logits.weight[::11], classes.cls_logits.bias[::11] = 0.0, -20.0
+    places._loss_type = "smooth_l1"
+    return tuple(model.to(memory_format=torch.channels_last) for model in (ours, theirs))
+
+
+@comparison(
+    "retinanet-step",
+    "a training step of RetinaNet, 32 pictures of 128 × 128, against torchvision's (same base, pyramid, head)",
+)
+def compare_retinanet_step() -> Pair:
+    """Forward, loss, backward and update; equal losses are checked where all pictures hold the same object.
+
+    Then it does not matter that torchvision normalises by picture.
+    """
+    return training_steps(twin_retinanets(), random_objects(1, most=1) * BATCH)
+
+
+@comparison("retinanet-detect", "RetinaNet's detect on 8 pictures, about 200 candidates each, against torchvision's")
+def compare_retinanet_detect() -> Pair:
+    """Inference; scores get the spread, and the candidates the number, that they have after training."""
+    images = list(torch.rand(8, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+    ours, theirs = (model.eval() for model in twin_retinanets())
+    layers = [ours.classify[-1], theirs.retinanet.head.classification_head.cls_logits]
+    with torch.no_grad():
+        factor = 1 / ours(images)["logits"].std()
+        for layer in layers:
+            layer.weight *= factor
+        excess = ours(images)["logits"].flatten(1).topk(200).values[:, -1].mean() - math.log(0.05 / 0.95)
+        layers[0].bias -= excess
+        layers[1].bias -= excess
     for a, b in zip(ours.detect(images), theirs.detect(images), strict=True):
         assert len(a["scores"]) == len(b["scores"]) > 0 and torch.allclose(a["scores"], b["scores"], atol=1e-5)
     return lambda: ours.detect(images), lambda: theirs.detect(images)

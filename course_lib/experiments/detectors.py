@@ -2,18 +2,25 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.retinanet import RetinaNet as TorchvisionRetinaNet
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 from torchvision.models.detection.ssd import SSDHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from course_lib.backbone import Backbone
 from course_lib.default_boxes import default_boxes, level_shapes
+from course_lib.retinanet import RetinaNet, pad_batch
 from course_lib.ssd import SSD
 from course_lib.weights import load_weights
 
@@ -54,6 +61,27 @@ class GivenBoxes(nn.Module):
         return [boxes.to(maps[0].device)] * len(maps[0])
 
 
+def reference_loss(
+    model: nn.Module, theirs: nn.Module, images: Sequence[Tensor], targets: Sequence[dict]
+) -> dict[str, Tensor]:
+    """The two parts of a torchvision detector's loss; it gives them in training mode only, so the mode is put back.
+
+    Args:
+        model: the wrapper.
+        theirs: torchvision's detector in it.
+        images: pictures [3, H, W].
+        targets: one dict(boxes, labels) a picture; difficult objects are left out.
+    """
+    mode, easy = model.training, []
+    for target in targets:
+        keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
+        easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
+    theirs.train()
+    parts = theirs(list(images), easy)
+    model.train(mode)
+    return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
+
+
 class ReferenceSSD(nn.Module):
     """torchvision's SSD behind the course's interface, with the same maps, boxes and limits as a course SSD."""
 
@@ -73,19 +101,104 @@ class ReferenceSSD(nn.Module):
 
     def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
         """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
-        mode, easy = self.training, []
-        for target in targets:
-            keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
-            easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
-        self.ssd.train()
-        parts = self.ssd(list(outputs), easy)
-        self.train(mode)
-        return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
+        return reference_loss(self, self.ssd, outputs, targets)
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
         """Boxes, labels and scores of every picture."""
         return self.ssd(list(images))
+
+
+class PyramidMaps(nn.Module):
+    """The base and the pyramid of a course RetinaNet, in the form that torchvision's RetinaNet wants."""
+
+    def __init__(self, detector: RetinaNet) -> None:
+        super().__init__()
+        self.base, self.pyramid = detector.base, detector.pyramid
+        self.out_channels = detector.pyramid.smooth[0].out_channels
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """[B, 3, H, W] → the maps, finest first."""
+        return OrderedDict((str(i), x) for i, x in enumerate(self.pyramid(self.base(x))))
+
+
+class GivenAnchors(AnchorGenerator):
+    """Hands the anchors of a course RetinaNet to torchvision's."""
+
+    def __init__(self, detector: RetinaNet) -> None:
+        super().__init__()
+        self.shapes, self.anchors = detector.shapes, detector.anchors
+
+    def num_anchors_per_location(self) -> list[int]:
+        """Anchors a cell of each level."""
+        return [len(shapes) for shapes in self.shapes]
+
+    def forward(self, images: ImageList, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The same anchors for each picture."""
+        grids = [tuple(x.shape[-2:]) for x in maps]
+        boxes = self.anchors(tuple(images.tensors.shape[-2:]), grids, self.shapes)
+        return [boxes.to(maps[0].device)] * len(maps[0])
+
+
+class OnlyPadding(GeneralizedRCNNTransform):
+    """torchvision's way to make a batch, with the course's padding and without scaling or normalising the pictures."""
+
+    def __init__(self, detector: RetinaNet) -> None:
+        super().__init__(1, 1, [0.0] * 3, [1.0] * 3, size_divisible=detector.multiple)
+        self.fill = detector.fill
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """The picture itself."""
+        return image
+
+    def resize(self, image: Tensor, target: dict | None = None) -> tuple[Tensor, dict | None]:
+        """The picture itself."""
+        return image, target
+
+    def batch_images(self, images: list[Tensor], size_divisible: int = 32) -> Tensor:
+        """As the course's RetinaNet."""
+        return pad_batch(images, size_divisible, self.fill)
+
+
+class ReferenceRetinaNet(nn.Module):
+    """torchvision's RetinaNet behind the course's interface, with base, pyramid, anchors and limits of a course RetinaNet.
+
+    Its own are the head (of the same sizes), the matching, the losses (focal loss with a channel for background, L1 on
+    offsets, both normalised by picture) and the picking (at most `top_k` candidates on each level).
+    """
+
+    def __init__(self, detector: RetinaNet, num_classes: int) -> None:
+        super().__init__()
+        maps, anchors, blocks = PyramidMaps(detector), GivenAnchors(detector), detector.classify[:-1]
+        groups = [layer.num_groups for layer in blocks.modules() if isinstance(layer, nn.GroupNorm)]
+        norm = partial(nn.GroupNorm, groups[0]) if groups else None
+        head = RetinaNetHead(maps.out_channels, len(detector.shapes[0]), num_classes + 1, norm_layer=norm)
+        for part in (head.classification_head, head.regression_head):
+            part.conv = part.conv[: len(blocks)]  # of torchvision's four
+        limits = dict(score_thresh=detector.score_threshold, nms_thresh=detector.iou_threshold)
+        limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
+        limits |= dict(fg_iou_thresh=detector.foreground, bg_iou_thresh=detector.background)
+        self.retinanet = TorchvisionRetinaNet(maps, num_classes + 1, anchor_generator=anchors, head=head, **limits)
+        self.retinanet.transform = OnlyPadding(detector)
+        coder = BoxCoder(tuple(1 / variance for variance in detector.variances))
+        self.retinanet.box_coder = head.regression_head.box_coder = coder
+
+    def forward(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The pictures themselves: torchvision's detector wants them together with the targets."""
+        return images
+
+    def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
+        """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
+        return reference_loss(self, self.retinanet, outputs, targets)
+
+    @torch.no_grad()
+    def detect(self, images: Sequence[Tensor]) -> list[dict]:
+        """Boxes, labels and scores of every picture; what its background channel "finds" is left out."""
+        found = []
+        for one in self.retinanet(list(images)):
+            things = one["labels"] > 0
+            found.append({key: value[things] for key, value in one.items()} | {"scores": one["scores"][things].float()})
+        return found
 
 
 def base(start: str = "crops") -> Backbone:
@@ -152,3 +265,21 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
         box_predictor=FastRCNNPredictor(128, num_classes + 1),
         **limits,
     )
+
+
+# Eight channels a group, as in torchvision's second version: a 128-pixel picture has a P7 of one cell, so a group of two
+# channels would be normalised by two numbers, which leaves nothing of them but which is larger.
+RETINANET = {"width": 64, "convolutions": 2, "group_norm": 8}
+
+
+def build_retinanet(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> RetinaNet:
+    """Lesson 7's detector: P3 to P7 on the course's backbone, six anchors a cell as in lesson 5's SSD.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+        settings: further arguments of `RetinaNet`, `shapes` among them.
+    """
+    torch.manual_seed(seed)
+    return RetinaNet(base(start), num_classes, **({"shapes": level_shapes(SIDES)} | RETINANET | settings))
