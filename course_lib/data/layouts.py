@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from course_lib.data.formats import CocoFile, class_table, read_yaml, read_yolo
+from course_lib.data.formats import CocoFile, class_table, read_yolo
 from course_lib.data.voc_files import (
     Annotation,
     DataError,
@@ -127,7 +127,7 @@ class Folder:
 
     def __init__(self, files: dict[str, str], within: str = "") -> None:
         """Take the pictures from the files below the folder `within`."""
-        self.files = files
+        self.files, self.doubts = files, []
         self.visible = [path for path in files if not path.rpartition("/")[2].startswith(".")]
         shown = [path for path in self.visible if path.startswith(within)]
         known = [path for path in shown if os.path.splitext(path)[1].lower() in picture_suffixes()]
@@ -258,10 +258,12 @@ def find_coco(root: Path, folder: Folder, only: str = "") -> Labels | None:
     main = [path for path in papers if path.rpartition("/")[2].startswith("instances")]  # beside captions, keypoints
     for path in [only] if only else main or papers:
         try:
-            files[None if only else split_word(path, whole=False)].append(CocoFile(folder.files[path], path))
-        except DataError:
+            file = CocoFile(folder.files[path], path)
+            files[None if only else split_word(path, whole=False)].append(file)
+        except DataError as error:
             if only or main:
                 raise
+            folder.doubts.append(str(error))
     several = [file.where for group in files.values() for file in group]
     if len(several) > len(files) or (len(files) > 1 and None in files):
         raise choose(root, "several COCO files", several)
@@ -313,11 +315,7 @@ def find_yolo(root: Path, folder: Folder) -> Labels | None:
         path, pictures = paired.get(name, (None, tuple(pictures)))
         where = path or pictures[0]
         entries[name] = Entry(pictures, where, partial(read_yolo, path and folder.files[path], where, class_names))
-    lists = {}
-    for path in tables:
-        if path.lower().endswith((".yaml", ".yml")):
-            lists = lists or _yaml_lists(folder, read_yaml(folder.files[path], path))
-    return Labels("yolo", folder, entries, lists or _written_lists(folder, "", paired) or _folder_lists(folder))
+    return Labels("yolo", folder, entries, _written_lists(folder, "", paired) or _folder_lists(folder))
 
 
 def _boxes(path: str, where: str) -> bool:
@@ -327,28 +325,6 @@ def _boxes(path: str, where: str) -> bool:
         return len(words) >= 5 and all(float(word) < 1e9 for word in words)
     except ValueError:
         return False
-
-
-def _yaml_lists(folder: Folder, table: dict) -> dict[str, list[str] | str]:
-    """Splits as a data.yaml names them: a list of pictures, or a folder (written from wherever its author stood)."""
-    lists: dict[str, list[str] | str] = {}
-    for split in ("train", "val", "test"):
-        places = table.get(split) if isinstance(table.get(split), list) else [table.get(split)]
-        for place in [str(place) for place in places if place]:
-            parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-            tails = ["/".join(parts[start:]) for start in range(len(parts))]
-            if place.endswith(".txt"):
-                lists |= {split: tail for tail in reversed(tails) if tail in folder.files}
-                continue
-            inside = next((hit for tail in tails if (hit := _below(folder, tail))), [])
-            if inside and isinstance(lists.setdefault(split, []), list):
-                lists[split] += inside
-    return lists
-
-
-def _below(folder: Folder, place: str) -> list[str]:
-    """Names of the pictures in a folder, given as the end of its path."""
-    return [name for name, paths in folder.pictures.items() if f"/{place}/" in f"/{folder_of(paths[0])}/"]
 
 
 def _written_lists(folder: Folder, home: str, taken: dict) -> dict[str, str]:
@@ -404,6 +380,7 @@ def find_labels(root: Path, form: str | None = None) -> Labels:
         f"{root}: no annotations of its pictures found (Pascal VOC .xml, COCO .json, or YOLO .txt with classes.txt or "
         f"data.yaml, each named after its picture); there are {there or 'no files'}. Point to the folder that holds "
         "pictures and annotations, or export them in one of these formats."
+        + "".join(f" {it}" for it in folder.doubts[:1])
     )
 
 
