@@ -308,6 +308,7 @@ def savable() -> list[str]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of formats that Pillow will drop
 def test_every_suffix_that_pillow_opens_is_read(tmp_path: Path) -> None:
     suffixes = savable()
     assert {".jpg", ".jpe", ".png", ".apng", ".tga", ".pnm", ".webp", ".gif", ".bmp", ".tif", ".ppm"} <= set(suffixes)

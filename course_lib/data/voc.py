@@ -244,10 +244,11 @@ class VOCFolder(Dataset):
             missing = f"{folder.prefix}{name}.jpg" if labels.form == "voc" else label.filename
             raise DataError(f"{missing}: missing; restore it, or take its name off the split list.")
         if len(pictures) > 1:
-            twins = ", ".join(pictures)
+            folders = {path.rpartition("/")[0] for path in pictures}
+            twins = ", ".join(path.rpartition("/")[2] if len(folders) == 1 else path for path in pictures)
             pictures = [path for path in pictures if path.rpartition("/")[2] == stated]
             if len(pictures) != 1:
-                raise DataError(f"{twins} share one name; remove all but the one that was labelled.")
+                raise DataError(f"{name}: {twins} share one name; remove all but the one that was labelled.")
         return entry.where, pictures[0], label
 
     def _read(self, name: str) -> "Sample":

@@ -210,10 +210,11 @@ def _orientation(opened: Image.Image) -> int:
 def picture_size(path: str | Path, declared: tuple[int, int] | None = None) -> tuple[int, int] | None:
     """(W, H) of a picture from its header, upright unless it is `declared` as it is stored; None where it is damaged."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            turned = opened.size != declared and _orientation(opened) >= 5
-            return opened.size[::-1] if turned else opened.size
+            with Image.open(path) as opened:
+                turned = opened.size != declared and _orientation(opened) >= 5
+                return opened.size[::-1] if turned else opened.size
     except Exception:  # read_picture says what is wrong
         return None
 
