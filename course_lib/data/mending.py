@@ -119,7 +119,7 @@ def size_rule(pairs: Iterable[tuple[Annotation, Size]]) -> bool | None:
     """
     beyond_real = beyond_declared = alike = count = 0
     for label, real in pairs:
-        corners = np.sort(label.corners.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+        corners = in_order(label.corners)
         factor = np.divide(real, label.size)
         beyond_real += not holds(real, corners)
         beyond_declared += not holds(label.size, corners)
@@ -145,18 +145,20 @@ def one_size_for_all(folder: str, pairs: list[tuple[Annotation, Size]]) -> None:
         )
 
 
+def in_order(corners: np.ndarray) -> np.ndarray:
+    """Corners [N, 4] with the smaller x and y first."""
+    return np.sort(corners.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+
+
 def to_xyxy(label: Annotation, where: str) -> np.ndarray:
     """Boxes [N, 4] from the outer edges of their pixels, swapped corners put in order first."""
-    low = np.minimum(label.corners[:, :2], label.corners[:, 2:])
-    high = np.maximum(label.corners[:, :2], label.corners[:, 2:])
-    for index in np.flatnonzero((low != label.corners[:, :2]).any(axis=1)):
+    corners = in_order(label.corners)
+    for index in np.flatnonzero((corners != label.corners).any(axis=1)):
         label.notes.append(Note("swapped", where, int(index) + 1, str(label.corners[index].tolist())))
-    return np.concatenate([low - label.first, high], axis=1)
+    return corners - [label.first, label.first, 0, 0]
 
 
-def turn(
-    pixels: np.ndarray, orientation: int, boxes: np.ndarray, label: Annotation, where: str
-) -> tuple[np.ndarray, int]:
+def turn(pixels: np.ndarray, orientation: int, label: Annotation, where: str) -> tuple[np.ndarray, int]:
     """Turn a picture upright unless its boxes were drawn on the picture as stored; also the orientation undone.
 
     The declared size decides; where it fits both or neither, upright wins if the boxes fit into it.
@@ -168,6 +170,7 @@ def turn(
     if stored != turned and label.size in (stored, turned):
         up = label.size == turned
     else:
+        boxes = in_order(label.corners)
         up = holds(turned, boxes) or not holds(stored, boxes)
     label.notes.append(Note("turned" if up else "unturned", where, detail=f"orientation {orientation}"))
     return (upright(pixels, orientation), orientation) if up else (pixels, 1)

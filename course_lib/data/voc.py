@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from course_lib.data import mending
 from course_lib.data.layouts import FORMS, Entry, common_folder, find_labels, split_names
 from course_lib.data.mending import LEFT_OUT, MENDED, MISHAPS, NOTED
-from course_lib.data.transforms import letterbox
+from course_lib.data.transforms import letterbox, letterbox_boxes
 from course_lib.data.voc_files import (
     Annotation,
     DataError,
@@ -38,7 +38,6 @@ __all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "rea
 
 KEEP_BYTES = 1 << 30
 Target = dict[str, Tensor]
-NOTHING = {"boxes": torch.zeros(0, 4)}
 
 
 def clean_name(name: str) -> str:
@@ -50,20 +49,21 @@ def clean_name(name: str) -> str:
 
 @dataclass
 class Sample:
-    """A picture in memory: its pixels [3, H, W] uint8 (None where they are read again), target, size (H, W) before
-    letterboxing, notes and number of objects found; where its annotation is, the number of each row's object there,
-    the picture's file, and the EXIF orientation by which it was turned."""
+    """A picture: its name, the annotation's and the picture's file, the EXIF orientation by which it was turned, its
+    size (H, W) before letterboxing, its annotation while it is read, the number of objects found and its notes; then
+    its target, the number of each row's object, and its pixels [3, H, W] uint8 (None where they are read again)."""
 
     name: str
-    pixels: Tensor | None
-    target: Target
-    size: tuple[int, int]
-    notes: list[Note]
-    found: int
     where: str
-    objects: list[int]
     path: str
     turned: int
+    size: tuple[int, int]
+    label: Annotation | None
+    found: int
+    notes: list[Note]
+    target: Target | None = None
+    objects: list[int] | None = None
+    pixels: Tensor | None = None
 
 
 class VOCFolder(Dataset):
@@ -140,17 +140,22 @@ class VOCFolder(Dataset):
         return [name for name in names if name in labels.entries]
 
     def _read_annotations(self) -> None:
-        """Read every annotation of the folder and weigh the evidence; what cannot be read waits for its picture."""
+        """Read every annotation of the folder; what cannot be read waits for its picture."""
         self._annotations: dict[str, Annotation | DataError] = {}
-        judged, files = [], self._labels.folder.files
         for name, entry in self._labels.entries.items():
             try:
-                label = self._annotations[name] = entry.read()
+                self._annotations[name] = entry.read()
             except DataError as error:
                 self._annotations[name] = error
-                continue
-            if label.names and entry.pictures:
-                real = (1, 1) if label.relative else picture_size(files[entry.pictures[0]], label.size)
+
+    def _weigh(self) -> None:
+        """Look at all boxes of the folder together, also those of other splits, before one is mended."""
+        known = {sample.name: sample.size[::-1] for sample in self._samples}
+        judged, files = [], self._labels.folder.files
+        for name, label in self._annotations.items():
+            pictures = self._labels.entries[name].pictures
+            if isinstance(label, Annotation) and label.names and pictures:
+                real = (1, 1) if label.relative else known.get(name) or picture_size(files[pictures[0]], label.size)
                 judged.append((label, real))
         declared = [(label, real) for label, real in judged if real and label.size]
         mending.one_size_for_all(str(self.root), declared)
@@ -190,26 +195,38 @@ class VOCFolder(Dataset):
         return problems
 
     def _read_all(self, names: list[str]) -> None:
-        """Read every picture; collect what cannot be mended and raise it together."""
+        """Read every picture, then its objects; collect what cannot be mended and raise it together."""
         problems = [problem for name in names for problem in self._unknown_classes(name)]
         fatal, self._lost, kept_bytes, block = len(problems), 0, 0, None
         self._samples: list[Sample] = []
-        if self.size is not None:  # one piece of memory for all, not one a picture between the large ones that it was
+        if self.size is not None:  # one piece of memory, and no small ones between the large ones that come and go
             rows = min(len(names), KEEP_BYTES // (3 * self.size[0] * self.size[1]))
             block = torch.empty((rows, 3, *self.size), dtype=torch.uint8)
         for name in progress(names, f"reading {self.root.name}"):
             try:
-                sample = self._read(name)
+                image, sample = self._read_picture(name)
             except DataError as error:
                 problems.append(str(error))
                 self._leave_out(name, str(error))
                 continue
-            kept_bytes += sample.pixels.numel()
-            if kept_bytes > KEEP_BYTES:
-                sample.pixels = None
-            elif block is not None:
-                sample.pixels = block[len(self._samples)].copy_(sample.pixels)
+            kept_bytes += image.numel()
             self._samples.append(sample)
+            if kept_bytes > KEEP_BYTES:
+                continue
+            if block is None:
+                sample.pixels = image
+            else:
+                block[len(self._samples) - 1] = image
+        for sample, image in zip(self._samples, () if block is None else block, strict=False):
+            sample.pixels = image
+        self._weigh()
+        for sample in list(self._samples):
+            try:
+                self._read_objects(sample)
+            except DataError as error:
+                problems.append(str(error))
+                self._samples.remove(sample)
+                self._leave_out(sample.name, str(error))
         if problems and (fatal or self._damaged == "raise" or not self._samples):
             shown = "".join(f"\n  - {problem}" for problem in problems[:10])
             more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
@@ -251,36 +268,39 @@ class VOCFolder(Dataset):
                 raise DataError(f"{name}: {twins} share one name; remove all but the one that was labelled.")
         return entry.where, pictures[0], label
 
-    def _read(self, name: str) -> "Sample":
-        """One picture with its target, letterboxed if asked."""
+    def _read_picture(self, name: str) -> tuple[Tensor, "Sample"]:
+        """A picture [3, H, W] uint8, letterboxed if asked, and what is known of it so far."""
         where, picture, label = self._files(name)
-        pixels, orientation, mode = read_picture(self._labels.folder.files[picture], picture)
+        path = self._labels.folder.files[picture]
+        pixels, orientation, mode = read_picture(path, picture)
         if mode != "RGB":
             label.notes.append(Note("rgb", picture, detail=mode))
-        boxes = mending.to_xyxy(label, where)
-        pixels, turned = mending.turn(pixels, orientation, boxes, label, where)
-        height, width = pixels.shape[:2]
-        boxes = mending.to_pixels(boxes, (width, height), label, where, self._scale)
-        boxes, kept = mending.cut_to_picture(boxes, (width, height), label, where, self._smallest)
+        pixels, turned = mending.turn(pixels, orientation, label, where)
+        return self._fit(pixels), Sample(
+            name, where, path, turned, pixels.shape[:2], label, len(label.names), label.notes
+        )
+
+    def _read_objects(self, sample: "Sample") -> None:
+        """Fill in a picture's target."""
+        label, where, size = sample.label, sample.where, sample.size[::-1]
+        boxes = mending.to_pixels(mending.to_xyxy(label, where), size, label, where, self._scale)
+        boxes, kept = mending.cut_to_picture(boxes, size, label, where, self._smallest)
         labels = [self._number(label, index, where) for index in kept]
         rows = [row for row, number in enumerate(labels) if number]
-        target = {
-            "boxes": torch.tensor(boxes[rows], dtype=torch.float32),
+        boxes = torch.tensor(boxes[rows], dtype=torch.float32)
+        sample.target = {
+            "boxes": boxes if self.size is None else letterbox_boxes(boxes, sample.size, self.size),
             "labels": torch.tensor([labels[row] for row in rows], dtype=torch.int64),
             "difficult": torch.tensor([label.difficult[kept[row]] for row in rows], dtype=torch.bool),
         }
         if not rows:
             label.notes.append(Note("empty", where))
-        image, target = self._fit(pixels, target)
-        objects = [kept[row] + 1 for row in rows]
-        path = self._labels.folder.files[picture]
-        found = len(label.names)
-        return Sample(name, image, target, (height, width), label.notes, found, where, objects, path, turned)
+        sample.objects, sample.label = [kept[row] + 1 for row in rows], None
 
-    def _fit(self, pixels: np.ndarray, target: Target) -> tuple[Tensor, Target]:
-        """A picture [3, H, W] uint8 and its target, letterboxed if asked."""
+    def _fit(self, pixels: np.ndarray) -> Tensor:
+        """A picture [3, H, W] uint8, letterboxed if asked."""
         image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-        return (image, target) if self.size is None else letterbox(image, target, self.size)
+        return image if self.size is None else letterbox(image, {"boxes": torch.zeros(0, 4)}, self.size)[0]
 
     def _number(self, label: Annotation, index: int, where: str) -> int:
         """The label of an object's class; 0 for another class that is left out."""
@@ -344,7 +364,7 @@ class VOCFolder(Dataset):
         sample = self._samples[range(len(self))[index]]  # negative indices, and IndexError beyond the end
         pixels = sample.pixels
         if pixels is None:
-            pixels = self._fit(upright(read_picture(sample.path)[0], sample.turned), NOTHING)[0]
+            pixels = self._fit(upright(read_picture(sample.path)[0], sample.turned))
         return pixels.float().div_(255), {key: value.clone() for key, value in sample.target.items()}
 
     def select(self, indices: Sequence[int]) -> "VOCFolder":

@@ -2,6 +2,7 @@
 
 import codecs
 import html
+import io
 import re
 import unicodedata
 import warnings
@@ -232,7 +233,7 @@ def read_picture(path: str | Path, where: str = "") -> tuple[np.ndarray, int, st
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # palettes with transparency, damaged EXIF data
-            with path.open("rb") as file, Image.open(file) as opened:
+            with Image.open(io.BytesIO(path.read_bytes())) as opened:
                 opened.load()
                 return _to_rgb(opened, where), _orientation(opened), opened.mode
     except DataError:
