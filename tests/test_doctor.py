@@ -41,6 +41,51 @@ def test_kernel_without_the_course(monkeypatch):
     assert "Change Kernel" in doctor.check_kernel("some/python")
 
 
+@pytest.fixture
+def copy(tmp_path):
+    """A folder with a course_lib of its own and a working copy, as an unpacked second course has them."""
+    (tmp_path / "course_lib").mkdir()
+    (tmp_path / "course_lib" / "__init__.py").write_text("")
+    (tmp_path / "my_course").mkdir()
+    return tmp_path
+
+
+def test_notebooks_that_would_import_another_copy(copy):
+    """The kernel is started in my_course/, where only the installed copy can be imported."""
+    trouble = doctor.check_kernel(root=copy)
+    assert f"another copy of course_lib, from {doctor.ROOT}: run `{doctor.kernel_python()} -m pip install" in trouble
+    assert trouble.endswith(f"-e .` in {copy}.") and "\n" not in trouble
+
+
+def test_notebooks_that_would_import_none(copy, monkeypatch):
+    monkeypatch.setattr(doctor, "kernel_python", lambda: str(copy / "no-python"))
+    assert "cannot import course_lib (it cannot be started: FileNotFoundError): run" in doctor.check_kernel(root=copy)
+    bare = copy / "python"
+    bare.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'course_lib'\" >&2\nexit 1\n")
+    bare.chmod(0o755)
+    monkeypatch.setattr(doctor, "kernel_python", lambda: str(bare))
+    if doctor.os.name == "posix":
+        assert "cannot import course_lib (ModuleNotFoundError: No module named" in doctor.check_kernel(root=copy)
+
+
+def test_a_kernel_that_runs_another_copys_notebook(copy, monkeypatch):
+    monkeypatch.setitem(doctor.sys.modules, "ipykernel.kernelapp", doctor)
+    monkeypatch.chdir(copy / "my_course")
+    assert f"another copy of course_lib, from {doctor.ROOT}" in doctor.check_kernel()
+    monkeypatch.chdir(doctor.ROOT / "notebooks")
+    assert doctor.check_kernel() is None
+
+
+def test_the_kernels_python_is_the_one_that_jupyter_names(monkeypatch, tmp_path):
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(
+        '{"argv": ["/opt/other/python", "-m", "ipykernel_launcher"], "display_name": "x", "language": "python"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert doctor.kernel_python() == "/opt/other/python"
+
+
 def test_data_folder_that_cannot_be_written(tmp_path):
     assert doctor.check_data(tmp_path / "data") is None
     assert list((tmp_path / "data").iterdir()) == []  # the probe is gone

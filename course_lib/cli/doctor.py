@@ -7,6 +7,7 @@ trouble and the remedy.
 import importlib
 import importlib.metadata
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,8 +55,38 @@ def check_nms() -> str | None:
     return None
 
 
-def check_kernel(prefix: str | None = None) -> str | None:
-    """The running Python is the one that the course was installed into."""
+def kernel_python() -> str:
+    """The Python that runs the notebooks: the one of Jupyter's kernel `python3`, or this one where Jupyter says none."""
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except Exception:  # no Jupyter here, or no kernel of this name: it falls back on its own Python
+        return sys.executable
+    return sys.executable if program.startswith("python") else program
+
+
+def imported_from(python: str, folder: Path) -> tuple[Path | None, str]:
+    """The folder whose course_lib a Python started in `folder` imports, or None and the reason."""
+    ask = "import course_lib; print(course_lib.__file__)"
+    try:
+        done = subprocess.run([python, "-c", ask], cwd=folder, capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, f"it cannot be started: {type(error).__name__}"
+    path = Path(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ".")
+    if done.returncode or path.name != "__init__.py":
+        return None, (done.stderr.strip().splitlines() or ["no such module"])[-1]
+    return path.resolve().parents[1], ""
+
+
+def check_kernel(prefix: str | None = None, folder: Path | None = None, root: Path = ROOT) -> str | None:
+    """The Python that runs the notebooks has the course installed, and imports this folder's course_lib.
+
+    Args:
+        prefix: where the running Python lives.
+        folder: where the notebooks lie, by default my_course/.
+        root: the course's folder.
+    """
     prefix = prefix or sys.prefix
     try:
         importlib.metadata.version("object-detection-course")
@@ -64,7 +95,17 @@ def check_kernel(prefix: str | None = None) -> str | None:
             f"this kernel's Python ({prefix}) does not have the course installed. In Jupyter choose Kernel, Change "
             f"Kernel, and take the one of the course's environment; or {SETUP}."
         )
-    return None
+    if "ipykernel.kernelapp" in sys.modules and folder is None:  # this is the kernel: whose notebook does it run?
+        places = [place for place in (Path.cwd(), *Path.cwd().parents) if (place / "course_lib/__init__.py").is_file()]
+        python, found, reason, root = sys.executable, root, "", places[0].resolve() if places else root
+    else:
+        started = [root / "my_course", root / "notebooks", root / "data"] if folder is None else [folder]
+        python = kernel_python()
+        found, reason = imported_from(python, next((place for place in started if place.is_dir()), root))
+    if found == root.resolve():
+        return None
+    what = f"imports another copy of course_lib, from {found}" if found else f"cannot import course_lib ({reason})"
+    return f"the Python that runs the notebooks {what}: run `{python} -m pip install --no-deps -e .` in {root}."
 
 
 def check_data(folder: Path | None = None) -> str | None:

@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from course_lib.cli.doctor import check_kernel
+
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ".released.json"
 FIRST = "01_single_object_detector.ipynb"
@@ -147,6 +149,24 @@ def first_lesson(folder: Path) -> Path:
     return found
 
 
+def refusal(folder: Path) -> str | None:
+    """One sentence on why a folder cannot hold the working copy; None where it can."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            return f"--folder {folder}: {place} is a file; choose another folder, or move the file away."
+    if not folder.parent.is_dir():
+        return f"--folder {folder}: there is no folder {folder.parent}; make it first, or choose another folder."
+    if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK | os.X_OK):
+        return f"--folder {folder}: it cannot be written; choose another folder, or change its permissions."
+    return None
+
+
+def environment() -> dict[str, str]:
+    """The environment for JupyterLab: its question about news, which hides part of the page, is switched off."""
+    paths = [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m course_lib.cli.lab", description=__doc__)
@@ -154,10 +174,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "my_course", help="the working copy (my_course)")
     options, more = parser.parse_known_args()
     options.folder = options.folder.resolve()
+    if (reason := refusal(options.folder)) is not None:
+        sys.exit(reason)
     for notice in update(ROOT / "notebooks", options.folder):
         print(notice)
     if options.no_open:
         return
+    if (trouble := check_kernel(folder=options.folder)) is not None:
+        sys.exit(f"kernel: {trouble}")
     start = first_lesson(options.folder)
     print(
         f"Opening {start.relative_to(ROOT) if start.is_relative_to(ROOT) else start} (stop with Ctrl-C) ...", flush=True
@@ -165,7 +189,7 @@ def main() -> None:
     root = ROOT if start.is_relative_to(ROOT) else options.folder
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *more, str(start)]
     try:
-        sys.exit(subprocess.call(command, cwd=root))
+        sys.exit(subprocess.call(command, cwd=root, env=environment()))
     except KeyboardInterrupt:
         pass
 

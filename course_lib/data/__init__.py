@@ -63,27 +63,26 @@ def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:
     """The folder that COURSE_DATA names, letterboxed."""
     given = os.environ["COURSE_DATA"].strip().strip("'\"")
     root = (ROOT / Path(given).expanduser()).resolve()
-    if not root.is_dir():
+    if not root.exists():
         raise DataError(
             f"COURSE_DATA={given}: no such folder ({root}); relative paths start at the repository's root. "
             "Correct the path, or unset COURSE_DATA to use the embedded scenes."
         )
-    dataset = VOCFolder(root, split, size=size)
+    form = os.environ.get("COURSE_FORMAT", "").strip() or None
+    damaged = os.environ.get("COURSE_DAMAGED", "").strip() or "raise"
+    dataset = VOCFolder(root, split, size=size, damaged=damaged, form=form)
     return _largest_only(dataset) if kind == "one-object" else dataset
 
 
 def _largest_only(dataset: VOCFolder) -> VOCFolder:
     """Keep each picture's largest object that is not difficult; leave out pictures that have none."""
-    keep, reduced = [], 0
-    for index, target in enumerate(dataset.targets):
+    rows, reduced = [], 0
+    for target in dataset.targets:
         easy = (~target["difficult"]).nonzero()[:, 0]
-        if len(easy) == 0:
-            continue
         width, height = (target["boxes"][easy, 2:] - target["boxes"][easy, :2]).unbind(1)
-        largest = easy[torch.argmax(width * height)]
-        dataset._targets[index] = {key: value[largest : largest + 1] for key, value in target.items()}
-        reduced += len(target["labels"]) > 1
-        keep.append(index)
+        rows.append([int(easy[torch.argmax(width * height)])] if len(easy) else [])
+        reduced += len(easy) > 0 and len(target["labels"]) > 1
+    keep = [index for index, kept in enumerate(rows) if kept]
     gone = len(dataset) - len(keep)
     print(
         f"One object a picture: of {len(dataset)} pictures, {reduced} had more and keep their largest; "
@@ -91,4 +90,4 @@ def _largest_only(dataset: VOCFolder) -> VOCFolder:
     )
     if not keep:
         raise DataError(f"{dataset.root}: no picture of split {dataset.split!r} has an object; choose another split.")
-    return dataset.select(keep)
+    return dataset.keep_objects(rows).select(keep)

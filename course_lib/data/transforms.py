@@ -53,15 +53,30 @@ def letterbox(image: Tensor, target: dict[str, Tensor], size: tuple[int, int]) -
     """
     if tuple(image.shape[-2:]) == tuple(size):
         return image.clone(), {key: value.clone() for key, value in target.items()}
-    left, top, width, height = letterbox_margins(tuple(image.shape[-2:]), size)
-    boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=tuple(image.shape[-2:]))
-    margins = [left, top, size[1] - width - left, size[0] - height - top]
-    parts = []
-    for part in (tv_tensors.Image(image), boxes):
-        part = F.resize(part, [height, width], antialias=True)
-        parts.append(F.pad(part, margins, fill=_grey(image)).as_subclass(Tensor))
+    image_size = tuple(image.shape[-2:])
     rest = {key: value.clone() for key, value in target.items() if key != "boxes"}
-    return parts[0].contiguous(), {"boxes": parts[1], **rest}
+    boxed = _letterbox(tv_tensors.Image(image), image_size, size, _grey(image))
+    return boxed.contiguous(), {"boxes": letterbox_boxes(target["boxes"], image_size, size), **rest}
+
+
+def letterbox_boxes(boxes: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """What `letterbox` does to boxes [N, 4], without the picture.
+
+    Args:
+        boxes: [N, 4] in the picture's pixels.
+        image_size: (H, W) of the picture.
+        size: (H, W) of the letterbox.
+    """
+    if image_size == tuple(size):
+        return boxes.clone()
+    return _letterbox(tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=image_size), image_size, size, 0)
+
+
+def _letterbox(part: Tensor, image_size: tuple[int, int], size: tuple[int, int], fill: float) -> Tensor:
+    """Resize and pad a picture or its boxes."""
+    left, top, width, height = letterbox_margins(image_size, size)
+    margins = [left, top, size[1] - width - left, size[0] - height - top]
+    return F.pad(F.resize(part, [height, width], antialias=True), margins, fill=fill).as_subclass(Tensor)
 
 
 def unletterbox(boxes: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Tensor:

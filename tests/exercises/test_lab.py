@@ -223,3 +223,32 @@ def test_the_command(tmp_path):
     assert done.stdout == ""
     wanted = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(p.name for p in (tmp_path / "mine").glob("*.ipynb")) == wanted
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    for folder, reason in ((tmp_path / "no" / "such" / "mine", "there is no folder"), (tmp_path / "file", "is a file"),
+                           (tmp_path / "file" / "mine", "is a file")):
+        monkeypatch.setattr(sys, "argv", ["lab", "--no-open", "--folder", str(folder)])
+        with pytest.raises(SystemExit) as left:
+            lab.main()
+        assert reason in left.value.code and "choose another" in left.value.code and "\n" not in left.value.code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_lab_stops_where_the_notebooks_would_import_another_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab, "check_kernel", lambda folder: "another copy: run this.")
+    monkeypatch.setattr(sys, "argv", ["lab", "--folder", str(tmp_path / "mine")])
+    monkeypatch.setattr(lab.subprocess, "call", lambda *args, **more: pytest.fail("JupyterLab was opened"))
+    with pytest.raises(SystemExit, match="kernel: another copy: run this."):
+        lab.main()
+
+
+def test_jupyterlab_opens_without_its_question_about_news(monkeypatch):
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "elsewhere")
+    assert lab.environment()["JUPYTER_CONFIG_PATH"].endswith("elsewhere")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", lab.environment()["JUPYTER_CONFIG_PATH"])
+    from jupyterlab_server.config import get_static_page_config
+
+    disabled = get_static_page_config(level="all")["disabledExtensions"]
+    assert disabled["@jupyterlab/apputils-extension:announcements"] is True
