@@ -222,7 +222,7 @@ def build_ssd(num_classes: int, seed: int = 0, start: str = "crops", **settings:
     return SSD(base(start), num_classes, level_shapes(SIDES), extra=EXTRA, **settings)
 
 
-class PyramidMaps(nn.Module):
+class PyramidOfMaps(nn.Module):
     """The course's backbone under torchvision's feature pyramid: [B, 3, H, W] → maps of 64 channels, strides 8, 16, 32."""
 
     out_channels = 64
@@ -254,14 +254,14 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
     limits = dict(rpn_pre_nms_top_n_train=256, rpn_post_nms_top_n_train=128, rpn_pre_nms_top_n_test=256)
     limits |= dict(rpn_post_nms_top_n_test=64, rpn_batch_size_per_image=128, box_batch_size_per_image=64)
     return FasterRCNN(
-        PyramidMaps(base(start)),
+        PyramidOfMaps(base(start)),
         min_size=128,
         max_size=128,
         image_mean=[0.5] * 3,
         image_std=[1.0] * 3,
         rpn_anchor_generator=AnchorGenerator(((16, 22), (32, 45), (56, 90)), ((0.5, 1.0, 2.0),) * 3),
         box_roi_pool=regions,
-        box_head=TwoMLPHead(PyramidMaps.out_channels * 5 * 5, 128),
+        box_head=TwoMLPHead(PyramidOfMaps.out_channels * 5 * 5, 128),
         box_predictor=FastRCNNPredictor(128, num_classes + 1),
         **limits,
     )
