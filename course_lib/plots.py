@@ -271,20 +271,20 @@ def map_stack(image: Tensor, maps: Sequence[tuple[int, int, str]], predicted: Se
         maps: (channels, places a side, text on the arrow that leads to it) of each map.
         predicted: places a side of the maps that have predictors.
     """
-    fig, ax = plt.subplots(figsize=(10.8, 4.6), layout="constrained")
+    fig, ax = plt.subplots(figsize=(11.4, 4.3), layout="constrained")
     arrow, height, width = dict(arrowstyle="->"), image.shape[1], image.shape[2]
     ax.imshow(image.permute(1, 2, 0).numpy(), extent=(0, 2, 2, 4))
     ax.text(1.0, 4.3, f"picture\n[3, {height}, {width}]", ha="center", fontsize=9)
     ax.add_patch(plt.Polygon([(2.3, 1.9), (2.3, 4.1), (3.9, 3.6), (3.9, 2.4)], facecolor="#DDDDDD", edgecolor="black"))
     ax.text(3.1, 3, "backbone", ha="center", va="center", fontsize=9)
     for index, (channels, places, text) in enumerate(maps):
-        x, side = 4.3 + 2.55 * index, (1.1 + 0.3 * (places == 7)) / max(places, 2)
+        x, side = 4.3 + 2.95 * index, (1.1 + 0.3 * (places == 7)) / max(places, 2)
         bottom, has = 3 - side * places / 2, places in predicted
         sheets(ax, x, bottom, places, places, 4, 5, side, mark=(places // 2, places // 2) if has else None)
         ax.text(x + side * places / 2 + 0.2, 4.3, f"[{channels}, {places}, {places}]", ha="center", fontsize=9)
         if index:
-            ax.annotate("", xy=(x - 0.08, 3), xytext=(x - 0.85, 3), arrowprops=arrow)
-            ax.text(x - 0.47, 3.1, text, ha="center", va="bottom", fontsize=9)
+            ax.annotate("", xy=(x - 0.08, 3), xytext=(x - 1.05, 3), arrowprops=arrow)
+            ax.text(x - 0.57, 3.1, text, ha="center", va="bottom", fontsize=9)
         for middle, colour, numbers in ((x, 1, "4"), (x + 1.1, 2, "n")) if has else ():
             box = patches.Rectangle((middle - 0.45, 0.75), 0.9, 0.5, facecolor=PALETTE[colour], edgecolor="black")
             ax.add_patch(box)
@@ -295,7 +295,7 @@ def map_stack(image: Tensor, maps: Sequence[tuple[int, int, str]], predicted: Se
         if has:
             ax.text(x + 0.55, -0.4, f"boxes: {places**2}", ha="center", va="top", fontsize=9)
     for y, text in ((1.0, "predictors"), (0.0, "offsets and scores")):
-        ax.text(8.2, y, text, ha="right", va="center", fontsize=10)
-    ax.set(xlim=(-0.1, 4.3 + 2.55 * len(maps)), ylim=(-0.9, 5.0), aspect="equal")
+        ax.text(9.0, y, text, ha="right", va="center", fontsize=10)
+    ax.set(xlim=(-0.1, 4.3 + 2.95 * len(maps)), ylim=(-0.9, 5.0), aspect="equal")
     ax.axis("off")
     return fig
