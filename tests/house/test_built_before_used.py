@@ -267,10 +267,14 @@ def test_a_twin_without_tag_assert_or_teacher_is_found():
 
 
 def test_a_twin_brings_its_own_module_only():
-    reaches = Library(SMALL.trees | {"fast": ast.parse("from course_lib.boxes import iou\ndef quick(a):\n    return iou(a, a)")})
+    reaches = Library(
+        SMALL.trees | {"fast": ast.parse("from course_lib.boxes import iou\ndef quick(a):\n    return iou(a, a)")}
+    )
     text = "from course_lib.fast import quick\nassert quick(1) == slow_iou(1, 1)"
     line = violations(make("02_b.ipynb", SLOW, code(text, "twin", id="fast")), [], reaches)
-    assert any("boxes.iou is used before" in part for part in line) and not any("fast.quick is" in part for part in line)
+    assert any("boxes.iou is used before" in part for part in line) and not any(
+        "fast.quick is" in part for part in line
+    )
 
 
 def test_a_later_cell_does_not_count():
