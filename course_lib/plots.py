@@ -266,7 +266,7 @@ FLOW = {  # name: (left, middle, text)
     "match": (6.3, 4.65, "match"),
     "targets": (8.4, 4.65, "targets per box:\nclass, 4 offsets"),
     "loss": (10.5, 4.65, "loss"),
-    "decode": (6.3, 0.65, "decode:\ndefault box + offsets"),
+    "decode": (6.3, 0.65, "decode: offsets\n+ default box"),
     "threshold": (8.4, 0.65, "score threshold"),
     "suppression": (10.5, 0.65, "suppression"),
     "detections": (12.6, 0.65, "detections: box,\nclass, score"),
@@ -319,6 +319,7 @@ def data_flow(highlight: Sequence[str] = ()) -> Figure:
             color=ink,
             weight="bold" if lit else "normal",
         )
+    ax.text(0.05, 3.43, "in both", va="top", fontsize=11, style="italic")
     arrow = dict(arrowstyle="-|>", color="black", linewidth=1.1)
     for start, end in FLOW_ARROWS:
         tail, head = (FLOW[start][0] + wide, FLOW[start][1]), (FLOW[end][0], FLOW[end][1])
@@ -329,7 +330,7 @@ def data_flow(highlight: Sequence[str] = ()) -> Figure:
     ax.annotate("", xy=(6.3 + wide / 2, 0.65 + high), xytext=(6.3 + wide / 2, 2.6 - high), arrowprops=arrow)
     ax.text(heads + 0.12, 2.66, "class scores and offsets per box", va="bottom", fontsize=9)
     ax.annotate("", xy=(13.6, 4.65), xytext=(10.5 + wide, 4.65), arrowprops=arrow | {"linestyle": "--"})
-    ax.text(13.55, 4.78, "gradient, back to\nall weights", ha="right", va="bottom", fontsize=9)
+    ax.text(12.45, 4.78, "gradient, back\nto all weights", va="bottom", fontsize=9)
     ax.set(xlim=(-0.2, 14.6), ylim=(-0.05, 5.9), aspect="equal")
     ax.axis("off")
     return fig
@@ -350,7 +351,7 @@ def objects_with_boxes(
         forced: [M] bool.
         names: one title an object.
     """
-    columns = max(1, min(4, len(boxes)))
+    columns = 3 if len(boxes) in (3, 5, 6, 9) else max(1, min(4, len(boxes)))
     rows = max(1, -(-len(boxes) // columns))
     fig, axes = plt.subplots(rows, columns, figsize=(3.0 * columns, 3.3 * rows), squeeze=False, layout="constrained")
     height, width = image.shape[-2:]
@@ -360,17 +361,15 @@ def objects_with_boxes(
             continue
         mine = matches == index
         picture(ax, image * 0.55 + 0.45, title=names[index])
-        x1, y1, x2, y2 = (float(v) for v in boxes[index])
+        x1, y1, x2, y2 = boxes[index].tolist()
         ax.add_patch(patches.Rectangle((x1, y1), x2 - x1, y2 - y1, color="black", alpha=0.16, linewidth=0))
         for box, star in zip(default_boxes[mine], forced[mine].tolist(), strict=True):
             box_outline(ax, box, 4 if star else 0, dashed=star, width=1.5)
         box_outline(ax, boxes[index], "black", width=2.6)
         every = [boxes[index], *default_boxes[mine]]
-        low = [min(float(box[k]) for box in every) - 4 for k in (0, 1)]
-        span = max(max(float(box[k + 2]) for box in every) + 4 - low[k] for k in (0, 1))
-        span = max(span, 40.0)
-        centre = [(x1 + x2) / 2, (y1 + y2) / 2]
-        left, top = (min(low[k], centre[k] - span / 2) for k in (0, 1))
+        ends = [(min(float(b[k]) for b in every), max(float(b[k + 2]) for b in every)) for k in (0, 1)]
+        span = max(40.0, *(end - start + 8 for start, end in ends))
+        left, top = ((start + end - span) / 2 for start, end in ends)
         ax.set(xlim=(left, left + span), ylim=(top + span, top))
         ax.add_patch(patches.Rectangle((0, 0), width, height, fill=False, edgecolor="#888888", linewidth=1, zorder=1))
     return fig

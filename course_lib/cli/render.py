@@ -75,8 +75,11 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     course = {"course": notebook.metadata["course"]} if "course" in notebook.metadata else {}
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}, **course})
     for cell in notebook.cells:
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden") is True
         for key in EDITOR_KEYS:
             cell.metadata.pop(key, None)
+        if folded:  # drawing code that the reader may unfold
+            cell.metadata["jupyter"] = nbformat.from_dict({"source_hidden": True})
         for output in cell.get("outputs", []):
             for kind, value in output.get("data", {}).items():
                 if kind == "image/png":

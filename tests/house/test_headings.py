@@ -6,10 +6,10 @@ from house.notebooks import Notebook, code, demand, each, lessons, make, markdow
 
 SECTIONS = (
     ("What you will be able to do",),
-    ("Exercises",),
     ("Bugs that shipped", "Common misconceptions"),
     ("Recap",),
     ("Quiz",),
+    ("Exercises",),
     ("Next",),
 )
 FACTS = ("**Needs:**", "**Time:**", "**Memory:**")
@@ -94,9 +94,9 @@ def test_headings(notebook):
 FOLD = "<details><summary>Answer</summary>\n\nYes.\n\n</details>\n\n"
 GOOD = (
     "# Lesson 4: Matching\n\n## What you will be able to do\n\n**Needs:** 3. **Time:** 1. **Memory:** 1\n\n## Why?\n\n"
-    "### More\n\n```\n# no heading\n```\n## Exercises\n\n## Bugs that shipped\n\n## Recap\n\n## Quiz\n\n"
+    "### More\n\n```\n# no heading\n```\n## Bugs that shipped\n\n## Recap\n\n## Quiz\n\n"
     + FOLD * 5
-    + "## Next\n"
+    + "## Exercises\n\n## Next\n"
 )
 
 
