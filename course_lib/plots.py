@@ -256,6 +256,29 @@ def settle_labels(fig: Figure) -> Figure:
     return fig
 
 
+def detections(
+    ax: Axes, image: Tensor, target: dict, found: dict, class_names: Sequence[str], wrong: Tensor | None = None
+) -> None:
+    """A picture with its ground truth (solid green, named) and its detections (dashed orange, class and score).
+
+    Drawing only: which detections are wrong is decided elsewhere. Call `settle_labels` on the figure at the end.
+
+    Args:
+        ax: where to draw.
+        image: [3, H, W].
+        target: dict(boxes, labels); without any object only the detections are drawn.
+        found: dict(boxes, labels, scores).
+        class_names: label c is `class_names[c - 1]`.
+        wrong: [K] bool, detections that are drawn in red with a cross before their name.
+    """
+    picture(ax, image)
+    named_boxes(ax, target["boxes"], [class_names[int(c) - 1] for c in target["labels"]], 2, width=1.7)
+    bad = [False] * len(found["boxes"]) if wrong is None else wrong.tolist()
+    rows = zip(found["labels"].tolist(), found["scores"].tolist(), bad, strict=True)
+    names = [f"{'✗ ' if no else ''}{class_names[c - 1]} {score:.2f}" for c, score, no in rows]
+    named_boxes(ax, found["boxes"], names, [4 if no else 1 for no in bad], dashed=True, width=1.7)
+
+
 FLOW = {  # name: (left, middle, text)
     "picture": (0.0, 2.6, "picture"),
     "backbone": (2.1, 2.6, "backbone"),
