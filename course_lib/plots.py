@@ -152,6 +152,252 @@ def pictures(
     return fig
 
 
+def examples(pictures: Sequence, *numbers: int, objects: int = 1) -> list[int]:
+    """Which pictures to show: those of these numbers, where they exist and hold at least so many objects.
+
+    On another data set than the scenes a number may not exist, or its picture may be empty. Then the next picture with
+    enough objects stands in for it; if there is none, the one with the most. No picture comes twice.
+
+    Args:
+        pictures: has a length and `targets`, dicts with `boxes`.
+        numbers: the pictures that were chosen for the scenes.
+        objects: how many objects a picture has to show.
+
+    Returns:
+        At most as many numbers as were asked for, fewer if there are fewer pictures.
+    """
+    counts = [len(target["boxes"]) for target in pictures.targets]
+    chosen: list[int] = []
+    for number in numbers[: len(counts)]:
+        others = [(number + step) % len(counts) for step in range(len(counts))]
+        free = [index for index in others if index not in chosen]
+        enough = [index for index in free if counts[index] >= objects]
+        chosen.append(enough[0] if enough else max(free, key=lambda index: counts[index]))
+    return chosen
+
+
+def place_labels(
+    boxes: Sequence[Sequence[float]], sizes: Sequence[tuple[float, float]], width: float, height: float
+) -> list[tuple[float, float]]:
+    """Where labels go: inside the picture, inside their own box where they fit, and not on one another where that is possible.
+
+    Args:
+        boxes: (x1, y1, x2, y2), y downwards.
+        sizes: (width, height) of each label, in the units of the boxes.
+        width, height: of the picture.
+
+    Returns:
+        The upper left corner of each label, in the order of the boxes. The smallest box chooses first.
+    """
+
+    def shared(a: tuple, b: tuple) -> float:
+        across, down = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
+        return max(across, 0) * max(down, 0)
+
+    order = sorted(range(len(boxes)), key=lambda i: (boxes[i][2] - boxes[i][0]) * (boxes[i][3] - boxes[i][1]))
+    taken: dict[int, tuple] = {}
+    for index in order:
+        (x1, y1, x2, y2), (w, h) = boxes[index], sizes[index]
+        across = [x1, x2 - w, (x1 + x2 - w) / 2]
+        steps = max(1, min(8, int((y2 - y1) / max(h, 1e-9))))
+        down = [y1 + k * (y2 - y1 - h) / max(steps - 1, 1) for k in range(steps)] if y2 - y1 >= h else []
+        inside = [(x, y) for y in down for x in across] if x2 - x1 >= w else []
+        outside = [(x, y) for y in (y1 - h, y2, *down) for x in (x1, x2 - w, x1 - w, x2)]
+        best = None
+        for rank, (x, y) in enumerate([*inside, *outside]):
+            x, y = max(0.0, min(x, width - w)), max(0.0, min(y, height - h))
+            clash = sum(shared((x, y, x + w, y + h), other) for other in taken.values())
+            if best is None or (clash, rank) < best[0]:
+                best = (clash, rank), (x, y)
+        x, y = best[1]
+        taken[index] = (x, y, x + w, y + h)
+    return [taken[index][:2] for index in range(len(boxes))]
+
+
+def named_boxes(
+    ax: Axes,
+    boxes: Tensor,
+    names: Sequence[str],
+    colours: int | str | Sequence = 0,
+    dashed: bool = False,
+    width: float = 2,
+) -> None:
+    """Draw boxes [N, 4] with one name each; `settle_labels` moves the names to where they can be read.
+
+    Args:
+        ax: axes of a `picture`.
+        boxes: xyxy pixels.
+        names: one a box; an empty one draws no label.
+        colours: one for all, or one a box.
+        dashed, width: as for `box_outline`.
+    """
+    several = [colours] * len(boxes) if isinstance(colours, (int, str)) else list(colours)
+    for box, name, colour in zip(boxes, names, several, strict=True):
+        box_outline(ax, box, colour, dashed, name or None, width)
+        if name:
+            ax.texts[-1].set_gid(" ".join(f"{float(v):.3f}" for v in box))
+
+
+def settle_labels(fig: Figure) -> Figure:
+    """Move the names of all `named_boxes` into their boxes and off one another; call it when all else is drawn."""
+    fig.draw_without_rendering()
+    for ax in fig.axes:
+        labels = [text for text in ax.texts if text.get_gid()]
+        if not labels:
+            continue
+        back, sizes = ax.transData.inverted(), []
+        for label in labels:
+            corners = back.transform(label.get_bbox_patch().get_window_extent().get_points())
+            sizes.append(tuple(float(abs(v)) for v in corners[1] - corners[0]))
+        boxes = [[float(v) for v in label.get_gid().split()] for label in labels]
+        right, bottom = max(ax.get_xlim()), max(ax.get_ylim())
+        for label, (x, y), (w, h) in zip(labels, place_labels(boxes, sizes, right, bottom), sizes, strict=True):
+            label.set(position=(x + w / 2, y + h / 2), ha="center", va="center")
+    return fig
+
+
+def detections(
+    ax: Axes, image: Tensor, target: dict, found: dict, class_names: Sequence[str], wrong: Tensor | None = None
+) -> None:
+    """A picture with its ground truth (solid green, named) and its detections (dashed orange, class and score).
+
+    Drawing only: which detections are wrong is decided elsewhere. Call `settle_labels` on the figure at the end.
+
+    Args:
+        ax: where to draw.
+        image: [3, H, W].
+        target: dict(boxes, labels); without any object only the detections are drawn.
+        found: dict(boxes, labels, scores).
+        class_names: label c is `class_names[c - 1]`.
+        wrong: [K] bool, detections that are drawn in red with a cross before their name.
+    """
+    picture(ax, image)
+    named_boxes(ax, target["boxes"], [class_names[int(c) - 1] for c in target["labels"]], 2, width=1.7)
+    bad = [False] * len(found["boxes"]) if wrong is None else wrong.tolist()
+    rows = zip(found["labels"].tolist(), found["scores"].tolist(), bad, strict=True)
+    names = [f"{'✗ ' if no else ''}{class_names[c - 1]} {score:.2f}" for c, score, no in rows]
+    named_boxes(ax, found["boxes"], names, [4 if no else 1 for no in bad], dashed=True, width=1.7)
+
+
+FLOW = {  # name: (left, middle, text)
+    "picture": (0.0, 2.6, "picture"),
+    "backbone": (2.1, 2.6, "backbone"),
+    "maps": (4.2, 2.6, "feature maps,\nfine to coarse"),
+    "heads": (6.3, 2.6, "prediction heads,\none per map"),
+    "labels": (4.2, 5.15, "ground truth:\nboxes, classes"),
+    "default boxes": (4.2, 4.15, "default boxes\n(anchors)"),
+    "match": (6.3, 4.65, "match"),
+    "targets": (8.4, 4.65, "targets per box:\nclass, 4 offsets"),
+    "loss": (10.5, 4.65, "loss"),
+    "decode": (6.3, 0.65, "decode: offsets\n+ default box"),
+    "threshold": (8.4, 0.65, "score threshold"),
+    "suppression": (10.5, 0.65, "suppression"),
+    "detections": (12.6, 0.65, "detections: box,\nclass, score"),
+}
+FLOW_ARROWS = (
+    *(("picture", "backbone"), ("backbone", "maps"), ("maps", "heads")),
+    *(("labels", "match"), ("default boxes", "match"), ("match", "targets"), ("targets", "loss")),
+    *(("decode", "threshold"), ("threshold", "suppression"), ("suppression", "detections")),
+)
+
+
+def data_flow(highlight: Sequence[str] = ()) -> Figure:
+    """The data flow of a single-shot detector: what runs in training (above) and in use (below), and what runs in both.
+
+    Args:
+        highlight: the parts that a lesson is about, names of `FLOW`; they are framed boldly, all others fade. Empty: all.
+
+    Raises:
+        ValueError: a name that is no part of the diagram.
+    """
+    if unknown := sorted(set(highlight) - FLOW.keys()):
+        raise ValueError(f"{', '.join(unknown)}: no part of the diagram; there is {', '.join(FLOW)}.")
+    wide, high = 1.75, 0.36
+    fig, ax = plt.subplots(figsize=(11.6, 4.9), layout="constrained")
+    for bottom, top, colour, text in ((3.6, 5.85, "#E69F00", "in training"), (0.0, 1.35, "#56B4E9", "in use")):
+        ax.add_patch(patches.Rectangle((-0.15, bottom), 14.7, top - bottom, facecolor=colour, alpha=0.13, zorder=0))
+        ax.text(0.05, top - 0.12, text, va="top", fontsize=11, style="italic")
+    for name, (left, middle, text) in FLOW.items():
+        lit = name in highlight
+        faded = bool(highlight) and not lit
+        ax.add_patch(
+            patches.FancyBboxPatch(
+                (left + 0.06, middle - high),
+                wide - 0.12,
+                2 * high,
+                boxstyle="round,pad=0.03",
+                facecolor="#F0E442" if lit else "white",
+                edgecolor="#777777" if faded else "black",
+                linewidth=2.6 if lit else 1,
+            )
+        )
+        ink = "#555555" if faded else "black"
+        ax.text(
+            left + wide / 2,
+            middle,
+            text,
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=ink,
+            weight="bold" if lit else "normal",
+        )
+    ax.text(0.05, 3.43, "in both", va="top", fontsize=11, style="italic")
+    arrow = dict(arrowstyle="-|>", color="black", linewidth=1.1)
+    for start, end in FLOW_ARROWS:
+        tail, head = (FLOW[start][0] + wide, FLOW[start][1]), (FLOW[end][0], FLOW[end][1])
+        ax.annotate("", xy=head, xytext=tail, arrowprops=arrow)
+    heads, loss = FLOW["heads"][0] + wide, FLOW["loss"][0] + wide / 2
+    ax.plot([heads, loss], [2.6, 2.6], color="black", linewidth=1.1)
+    ax.annotate("", xy=(loss, 4.65 - high), xytext=(loss, 2.6), arrowprops=arrow)
+    ax.annotate("", xy=(6.3 + wide / 2, 0.65 + high), xytext=(6.3 + wide / 2, 2.6 - high), arrowprops=arrow)
+    ax.text(heads + 0.12, 2.66, "class scores and offsets per box", va="bottom", fontsize=9)
+    ax.annotate("", xy=(13.6, 4.65), xytext=(10.5 + wide, 4.65), arrowprops=arrow | {"linestyle": "--"})
+    ax.text(12.45, 4.78, "gradient, back\nto all weights", va="bottom", fontsize=9)
+    ax.set(xlim=(-0.2, 14.6), ylim=(-0.05, 5.9), aspect="equal")
+    ax.axis("off")
+    return fig
+
+
+def objects_with_boxes(
+    image: Tensor, boxes: Tensor, default_boxes: Tensor, matches: Tensor, forced: Tensor, names: Sequence[str]
+) -> Figure:
+    """One panel an object: the object (black) and the positive default boxes that are matched to it; forced ones dashed.
+
+    Drawing only: which box is matched to which object is decided elsewhere.
+
+    Args:
+        image: [3, H, W].
+        boxes: objects [N, 4].
+        default_boxes: [M, 4].
+        matches: [M], index of the object, or negative.
+        forced: [M] bool.
+        names: one title an object.
+    """
+    columns = 3 if len(boxes) in (3, 5, 6, 9) else max(1, min(4, len(boxes)))
+    rows = max(1, -(-len(boxes) // columns))
+    fig, axes = plt.subplots(rows, columns, figsize=(3.0 * columns, 3.3 * rows), squeeze=False, layout="constrained")
+    height, width = image.shape[-2:]
+    for index, ax in enumerate(axes.flat):
+        if index >= len(boxes):
+            ax.axis("off")
+            continue
+        mine = matches == index
+        picture(ax, image * 0.55 + 0.45, title=names[index])
+        x1, y1, x2, y2 = boxes[index].tolist()
+        ax.add_patch(patches.Rectangle((x1, y1), x2 - x1, y2 - y1, color="black", alpha=0.16, linewidth=0))
+        for box, star in zip(default_boxes[mine], forced[mine].tolist(), strict=True):
+            box_outline(ax, box, 4 if star else 0, dashed=star, width=1.5)
+        box_outline(ax, boxes[index], "black", width=2.6)
+        every = [boxes[index], *default_boxes[mine]]
+        ends = [(min(float(b[k]) for b in every), max(float(b[k + 2]) for b in every)) for k in (0, 1)]
+        span = max(40.0, *(end - start + 8 for start, end in ends))
+        left, top = ((start + end - span) / 2 for start, end in ends)
+        ax.set(xlim=(left, left + span), ylim=(top + span, top))
+        ax.add_patch(patches.Rectangle((0, 0), width, height, fill=False, edgecolor="#888888", linewidth=1, zorder=1))
+    return fig
+
+
 def matched_boxes(
     image: Tensor,
     boxes: Tensor,

@@ -54,6 +54,11 @@ class Cell:
     def draft(self) -> bool:
         return "draft" in self.tags
 
+    @property
+    def twin(self) -> bool:
+        """Whether the cell imports a faster or more complete twin of what an earlier cell taught."""
+        return "twin" in self.tags
+
     @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)

@@ -1,4 +1,9 @@
-"""Design §2.1: every concept a lesson imports, and all that its source reaches, was built in an earlier cell or lesson."""
+"""Design §2.1: every concept a lesson imports, and all that its source reaches, was built in an earlier cell or lesson.
+
+One exception: a cell tagged `twin` may import a faster or more complete twin of what an earlier cell taught, if an
+assert of the same cell holds the imported name against a function that stands in an earlier cell of the notebook. What
+the twin reaches inside its own module comes with it; what it reaches elsewhere was built as usual.
+"""
 
 import ast
 
@@ -76,12 +81,33 @@ def reached(module: str, name: str, library: Library) -> dict[tuple[str, str], l
     return way
 
 
+def twins(notebook: Notebook, library: Library) -> dict[str, set[tuple[str, bool]]]:
+    """What each `twin` cell brings, by cell id: names of the library, each with whether it is a function or class."""
+    taught: set[str] = set()
+    brought: dict[str, set[tuple[str, bool]]] = {}
+    for cell in notebook.code:
+        if cell.twin:
+            asserts = [mentioned(node.test) for node in ast.walk(cell.tree) if isinstance(node, ast.Assert)]
+            found = set()
+            for module, name, local in course_imports(cell.tree):
+                if any(local in names and names & (taught - {local}) for names in asserts):
+                    found |= {there for source, there in reached(module, name, library) if source == module}
+            brought[cell.id] = {(n, is_function(library.concepts[n][1])) for n in found if n in library.concepts}
+        if not cell.exercise:
+            taught |= {name for name, node in defined(cell.tree).items() if is_function(node)}
+    return brought
+
+
 def violations(notebook: Notebook, before: list[Notebook], library: Library) -> list[str]:
     """Names that `notebook` imports, or reaches through an import, before they were built."""
     earlier = definitions([n for n in before if n.number < notebook.number])
     built = {(name, is_function(node)) for _, _, name, node in earlier}
-    found, whole = [], {}
+    for lesson in before:
+        if lesson.number < notebook.number:
+            built = built.union(*twins(lesson, library).values())
+    found, whole, brought = [], {}, twins(notebook, library)
     for cell in notebook.code:
+        built |= brought.get(cell.id, set())
         where = f"{notebook.name}, cell {cell.id}: "
         wanted = []
         for module, name, local in course_imports(cell.tree):
@@ -214,6 +240,41 @@ def test_a_parameter_is_not_a_reference():
 def test_a_draft_does_not_count():
     lesson = [make("01_a.ipynb", code(BUILT, "draft"))]
     assert violations(make("02_b.ipynb", "from course_lib.boxes import iou"), lesson, SMALL)
+
+
+TWIN = "from course_lib.boxes import iou\nassert iou(1, 2) == slow_iou(1, 2)"
+SLOW = code("def slow_iou(a, b):\n    return a + 1", "draft", id="slow")
+
+
+def test_a_twin_stands_behind_what_it_is_a_twin_of():
+    assert violations(make("02_b.ipynb", SLOW, code(TWIN, "twin", id="fast")), [], SMALL) == []
+    later = make("03_c.ipynb", "from course_lib.boxes import iou")
+    assert violations(later, [make("02_b.ipynb", SLOW, code(TWIN, "twin", id="fast"))], SMALL) == []
+
+
+def test_a_twin_without_tag_assert_or_teacher_is_found():
+    asserts_nothing = TWIN.replace("assert ", "")
+    asserts_itself = "from course_lib.boxes import iou\nassert iou(1, 2) == 2"
+    for cells in (
+        (SLOW, code(TWIN, id="fast")),
+        (SLOW, code(asserts_nothing, "twin", id="fast")),
+        (SLOW, code(asserts_itself, "twin", id="fast")),
+        (code(TWIN, "twin", id="fast"), SLOW),
+        (code("slow_iou = 3", id="slow"), code(TWIN, "twin", id="fast")),
+        (code("def iou(a, b):\n    return 7", "draft", id="slow"), code(asserts_itself, "twin", id="fast")),
+    ):
+        assert violations(make("02_b.ipynb", *cells), [], SMALL), cells
+
+
+def test_a_twin_brings_its_own_module_only():
+    reaches = Library(
+        SMALL.trees | {"fast": ast.parse("from course_lib.boxes import iou\ndef quick(a):\n    return iou(a, a)")}
+    )
+    text = "from course_lib.fast import quick\nassert quick(1) == slow_iou(1, 1)"
+    line = violations(make("02_b.ipynb", SLOW, code(text, "twin", id="fast")), [], reaches)
+    assert any("boxes.iou is used before" in part for part in line) and not any(
+        "fast.quick is" in part for part in line
+    )
 
 
 def test_a_later_cell_does_not_count():
