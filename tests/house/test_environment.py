@@ -10,7 +10,7 @@ from house.notebooks import ROOT, demand
 ALIASES = {"pytorch": "torch"}
 CONDA_ONLY = {"python", "pip"}
 MISSION = {"jupyterlab", "torch", "torchvision", "matplotlib", "nbval"}
-COME_ALONG = {"ipython", "jupyter_client", "pyyaml", "nbclient", "nbconvert", "nbformat", "pygments"}  # with JupyterLab and nbval
+COME_ALONG = {"ipython", "jupyter-client", "pyyaml", "nbclient", "nbconvert", "nbformat", "pygments"}  # with JupyterLab and nbval
 
 
 def split(requirement: str) -> tuple[str, str]:
@@ -84,7 +84,7 @@ def imported(root=ROOT) -> dict[str, str]:
 def test_every_package_that_is_imported_is_declared():
     extras = PROJECT["optional-dependencies"]
     declared = dict(map(split, PROJECT["dependencies"] + extras["test"] + extras["results"])) | {"psutil": "optional"}
-    names = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml"}
+    names = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml", "jupyter_client": "jupyter-client"}
     demand(
         [
             f"{name} ({where}) is not declared"
