@@ -112,3 +112,12 @@ def test_png_text_is_removed():
     stripped = base64.b64decode(render.strip_png_text(base64.b64encode(buffer.getvalue()).decode()))
     assert b"somebody" in buffer.getvalue() and b"somebody" not in stripped
     assert Image.open(io.BytesIO(stripped)).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_folded_code_stays_folded():
+    cell = new_code_cell(
+        "x = 1", metadata={"jupyter": {"source_hidden": True, "outputs_hidden": True}, "collapsed": True}
+    )
+    other = new_code_cell("y = 2", metadata={"jupyter": {"outputs_hidden": True}})
+    render.clean(new_notebook(cells=[cell, other]))
+    assert cell.metadata == {"jupyter": {"source_hidden": True}} and other.metadata == {}
