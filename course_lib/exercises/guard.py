@@ -33,11 +33,18 @@ class Stop(BaseException):
 
 
 class _Worker(threading.Thread):
-    """A thread that may be stopped at any point without a word."""
+    """A thread that may be stopped at any point without a word; `over` from the moment on that it gives way."""
+
+    over = False
 
     def run(self) -> None:
-        with contextlib.suppress(Stop):
+        try:
             super().run()
+        except Stop:
+            self.over = (
+                True  # before gigabytes are let go of, which takes a while: a second Stop would hit the thread's end
+            )
+        self.over = True
 
 
 @dataclass
@@ -167,7 +174,7 @@ def _own_line(error: BaseException) -> str:
     return (linecache.getline(*place).strip()[:80] or "?") if place else ""
 
 
-def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
+def _wait(worker: _Worker, seconds: float, wall: float) -> str:
     """Wait for the worker; return "" or why it was stopped. A thread that refuses to stop is left behind."""
     cpu, end, start = time.process_time() + seconds, time.monotonic() + wall, _memory_used()
     reason, pause = "", 0.01
@@ -181,9 +188,10 @@ def _wait(worker: threading.Thread, seconds: float, wall: float) -> str:
                 reason = "memory"
     except KeyboardInterrupt:
         reason = "interrupt"
-    end, patience = time.monotonic() + 5, 0.5  # letting go of gigabytes takes a while
+    end, patience = time.monotonic() + 5, 0.1
     while reason and worker.is_alive() and time.monotonic() < end:  # again and again: it may catch what it is thrown
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
+        if not worker.over:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(Stop))
         worker.join(patience)
         patience *= 2
     return reason

@@ -43,6 +43,19 @@ CENTRES = [
     ((19.0, 10.0), (10.0, 14.0)),  # the second, but the first if only the way down counts
 ]
 
+# Tables of 4.3: what should hold, IoUs of objects by boxes.
+TABLES = [
+    ("an object whose best box is bad should keep it", [[0.3, 0.2]]),
+    ("two objects with the same best box should both get one", [[0.9, 0.1, 0.2], [0.8, 0.1, 0.3]]),
+    ("the surest pair should go first", [[0.6, 0.2, 0.1], [0.9, 0.4, 0.3]]),
+    ("a box should take the object that it overlaps most, from 0.5 on", [[0.5, 0.9, 0.49], [0.4, 0.6, 0.45]]),
+    ("with more objects than boxes the surest are served", [[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
+    ("an object should get its own box also where it has others", [[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
+    ("of equal pairs the first object and the first box should go first", [[0.3, 0.3]]),
+    ("of equal pairs the first object and the first box should go first", [[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]),
+    ("a box that no object needs should take the one that it overlaps most", [[0.9, 0.6, 0.2], [0.1, 0.7, 0.8]]),
+]
+
 
 def _overlap(a: list[float], b: list[float]) -> float:
     """Shared area of two boxes, with plain numbers."""
@@ -116,37 +129,9 @@ def match_table(draw: Draw) -> Iterator[Case]:
         numbers = torch.randperm(99, generator=draw.generator)[: n * m] + 1  # all different: no tie in any column
         return (numbers * top * 100).round().reshape(n, m) / 10000
 
-    yield case("an object whose best box is bad should keep it", oracle, torch.tensor([[0.3, 0.2]]))
-    yield case(
-        "two objects with the same best box should both get one",
-        oracle,
-        torch.tensor([[0.9, 0.1, 0.2], [0.8, 0.1, 0.3]]),
-    )
-    yield case("the surest pair should go first", oracle, torch.tensor([[0.6, 0.2, 0.1], [0.9, 0.4, 0.3]]))
-    yield case(
-        "a box should take the object that it overlaps most, from 0.5 on",
-        oracle,
-        torch.tensor([[0.5, 0.9, 0.49], [0.4, 0.6, 0.45]]),
-    )
+    for says, rows in TABLES:
+        yield case(says, oracle, torch.tensor(rows))
     yield case("without objects every box is background", oracle, torch.zeros(0, 2))
-    yield case(
-        "with more objects than boxes the surest are served",
-        oracle,
-        torch.tensor([[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
-    )
-    yield case(
-        "an object should get its own box also where it has others",
-        oracle,
-        torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
-    )
-    tie = "of equal pairs the first object and the first box should go first"
-    yield case(tie, oracle, torch.tensor([[0.3, 0.3]]))
-    yield case(tie, oracle, torch.tensor([[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]))
-    yield case(
-        "a box that no object needs should take the one that it overlaps most",
-        oracle,
-        torch.tensor([[0.9, 0.6, 0.2], [0.1, 0.7, 0.8]]),
-    )
     for n, m, top in ((2, 4, 1.0), (3, 6, 0.45), (4, 8, 1.0), (6, 4, 0.7)):
         yield case(
             "every object should get its own box, and every other box the object that it overlaps most, from 0.5 on",
@@ -187,14 +172,8 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     yield case("the threshold is the candidates' mean plus standard deviation", oracle, one, two, [1, 1], 1)
     yield case("a threshold may be high", oracle, torch.tensor([[0.0, 0, 17, 32]]), two, [1, 1], 1)
     mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
-    yield case(
-        "nearest is the box whose centre is nearest, not the one with the largest IoU",
-        oracle,
-        torch.tensor([[10.0, 10, 30, 22]]),
-        mixed,
-        [2, 1],
-        1,
-    )
+    says = "nearest is the box whose centre is nearest, not the one with the largest IoU"
+    yield case(says, oracle, torch.tensor([[10.0, 10, 30, 22]]), mixed, [2, 1], 1)
     levels = torch.cat([grid(2, 3, 30, 48), grid(1, 1, 30, 48)])
     yield case(
         "every level should give its k nearest boxes", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 1

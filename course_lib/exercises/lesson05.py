@@ -87,6 +87,28 @@ CLAIMED = [
 ]  # fmt: skip
 
 
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+# Cases of 5.3: what should hold, logits of one box, its class, its quality.
+QUALITIES = [
+    ("the true class wants the quality, the others 0", [_logit(0.8), _logit(0.1)], 1, 0.5),
+    ("quality 1 is a plain yes", [_logit(0.3)], 1, 1.0),
+    ("background should cost something, whatever stands in quality", [_logit(0.8), _logit(0.1)], 0, 0.7),
+    ("a box that is not asked should cost 0", [_logit(0.8), _logit(0.1)], -1, 0.7),
+    ("label c has column c - 1, also for the last class", [_logit(0.2), _logit(0.6), _logit(0.9)], 3, 0.4),
+    ("large logits should stay finite", [200.0, -150.0], 2, 0.25),
+    ("large wrong logits should stay finite", [-200.0, 90.0], 1, 0.75),
+    ("an over-sure answer should cost more than one that equals the quality", [_logit(0.99)], 1, 0.6),
+    ("large logits should stay finite", [200.0, -150.0], 0, 0.5),
+    ("large logits should stay finite", [-200.0, 150.0], 2, 0.5),
+    ("quality 0 is a plain no", [1.0], 1, 0.0),
+    ("with a single class, too, background should cost something", [1.0], 0, 0.7),
+    ("with a single class, too, a box that is not asked should cost 0", [1.0], -1, 0.7),
+]
+
+
 def _ratio(a: list[float], b: list[float]) -> float:
     """IoU of two boxes, with plain numbers."""
     across = min(a[2], b[2]) - max(a[0], b[0])
@@ -148,54 +170,9 @@ def quality_loss(draw: Draw) -> Iterator[Case]:
             out.append(sum(costs) if label >= 0 else 0.0)
         return logits.new_tensor(out)
 
-    def logit(*p: float) -> Tensor:
-        return torch.tensor([[math.log(v / (1 - v)) for v in p]])
-
-    def one(number: float) -> Tensor:
-        return torch.tensor([number])
-
-    yield case("the true class wants the quality, the others 0", oracle, logit(0.8, 0.1), torch.tensor([1]), one(0.5))
-    yield case("quality 1 is a plain yes", oracle, logit(0.3), torch.tensor([1]), one(1.0))
-    yield case(
-        "background should cost something, whatever stands in quality",
-        oracle,
-        logit(0.8, 0.1),
-        torch.tensor([0]),
-        one(0.7),
-    )
-    yield case("a box that is not asked should cost 0", oracle, logit(0.8, 0.1), torch.tensor([-1]), one(0.7))
-    yield case(
-        "label c has column c - 1, also for the last class", oracle, logit(0.2, 0.6, 0.9), torch.tensor([3]), one(0.4)
-    )
-    yield case("large logits should stay finite", oracle, torch.tensor([[200.0, -150.0]]), torch.tensor([2]), one(0.25))
-    yield case(
-        "large wrong logits should stay finite", oracle, torch.tensor([[-200.0, 90.0]]), torch.tensor([1]), one(0.75)
-    )
+    for says, row, label, q in QUALITIES:
+        yield case(says, oracle, torch.tensor([row]), torch.tensor([label]), torch.tensor([q]))
     yield case("no boxes should give [0]", oracle, torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
-    yield case(
-        "an over-sure answer should cost more than one that equals the quality",
-        oracle,
-        logit(0.99),
-        torch.tensor([1]),
-        one(0.6),
-    )
-    for logits, label in (([[200.0, -150.0]], 0), ([[-200.0, 150.0]], 2)):
-        yield case("large logits should stay finite", oracle, torch.tensor(logits), torch.tensor([label]), one(0.5))
-    yield case("quality 0 is a plain no", oracle, torch.tensor([[1.0]]), torch.tensor([1]), one(0.0))
-    yield case(
-        "with a single class, too, background should cost something",
-        oracle,
-        torch.tensor([[1.0]]),
-        torch.tensor([0]),
-        one(0.7),
-    )
-    yield case(
-        "with a single class, too, a box that is not asked should cost 0",
-        oracle,
-        torch.tensor([[1.0]]),
-        torch.tensor([-1]),
-        one(0.7),
-    )
     for m, n in ((2, 3), (4, 2), (7, 5)):
         classes = draw.integers(m, low=-1, high=n + 1)
         yield case("every box should pay for itself", oracle, draw.normal(m, n, scale=2), classes, draw.uniform(m))
