@@ -302,6 +302,26 @@ def test_a_picture_at_the_top_is_not_one_in_a_subfolder(tmp_path: Path) -> None:
     assert rows(train.select([1])) == expected(["p2"]) and not train.notes
 
 
+def test_an_annotation_of_a_lost_picture_in_a_subfolder_is_not_anothers(tmp_path: Path) -> None:
+    """cam2/0001.jpg is gone, 0001.jpg is another picture."""
+    put(tmp_path / "ImageSets/Main/train.txt", "0001\ncam2/0001\n")
+    whole = named(tmp_path, {"0001.xml": TRUTH["p1"], "cam2/0001.xml": TRUTH["p2"]}, ["0001.jpg"])
+    assert rows(whole) == expected(["p1"]) and [note.kind for note in whole.notes] == ["stray"]
+    with pytest.raises(DataError, match=r"\(1\):\n.*JPEGImages/cam2/0001\.jpg: missing; restore it"):
+        VOCFolder(tmp_path, "train")
+
+
+def test_two_annotations_that_may_be_a_pictures_are_not_chosen_from(tmp_path: Path) -> None:
+    whole = named(tmp_path, {f"cam{k}/1.xml": TRUTH["p1"] for k in (1, 2)} | {"2.xml": TRUTH["p2"]}, ["1.jpg", "2.jpg"])
+    assert whole.names == ["2"] and Counter(note.kind for note in whole.notes) == {"stray": 2, "unlabelled": 1}
+
+
+def test_a_list_may_name_one_of_two_suffixes(tmp_path: Path) -> None:
+    put(tmp_path / "ImageSets/Main/train.txt", "a.png\n")
+    named(tmp_path, {"a.jpg.xml": TRUTH["p1"], "a.png.xml": TRUTH["p2"]}, ["a.jpg", "a.png"])
+    assert rows(VOCFolder(tmp_path, "train")) == expected(["p2"])
+
+
 def test_a_last_part_that_occurs_twice_is_asked_for(tmp_path: Path) -> None:
     put(tmp_path / "ImageSets/Main/train.txt", "0001\n")
     named(tmp_path, {f"cam{k}/0001.xml": TRUTH["p1"] for k in (1, 2)}, ["cam1/0001.jpg", "cam2/0001.jpg"])

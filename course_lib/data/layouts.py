@@ -31,7 +31,7 @@ SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "va
 FOLDER_WORDS = set("jpegimages images image imgs img pictures photos annotations annotation annots anns xmls xml labels "
                    "label txt yolo bboxes".split())  # fmt: skip
 PAPERS = (".xml", ".txt", ".json", ".csv", ".yaml", ".yml", ".md", ".names", ".html", ".py", ".ipynb")  # no pictures
-CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
+CLASS_LISTS = ("data.yaml", "data.yml", "classes.txt", "obj.names", "_darknet.labels", "labels.txt")
 SEED, SHARE = 0, 0.2  # of a split that is made here: where it starts, and the share of val
 
 
@@ -48,7 +48,7 @@ class Labels:
     """What one kind of annotation says about a folder.
 
     entries: {name: entry}. lists: {split: names, or the path of a list that is read when it is asked for}.
-    orphans: {name: annotation file} without a picture of their own. lone: what to read for a picture without one.
+    orphans: {name: annotation file} without a picture of their own. papers: all annotation files.
     """
 
     form: str
@@ -73,6 +73,11 @@ def split_word(path: str, whole: bool = True) -> str | None:
 def folder_of(path: str) -> str:
     """The folder part of a relative path, without the stroke."""
     return path.rpartition("/")[0]
+
+
+def last(path: str) -> str:
+    """The last part of a relative path."""
+    return path.rpartition("/")[2]
 
 
 def bare(path: str) -> str:
@@ -128,7 +133,7 @@ class Folder:
     def __init__(self, files: dict[str, str], within: str = "") -> None:
         """Take the pictures from the files below the folder `within`."""
         self.files, self.doubts = files, []
-        self.visible = [path for path in files if not path.rpartition("/")[2].startswith(".")]
+        self.visible = [path for path in files if not last(path).startswith(".")]
         shown = [path for path in self.visible if path.startswith(within)]
         known = [path for path in shown if os.path.splitext(path)[1].lower() in picture_suffixes()]
         self.prefix = common_folder(known) or within
@@ -181,12 +186,9 @@ class Folder:
         pictures = [path for name in found for path in self.pictures.get(name, ())]
         if len(found) > 1:
             pictures = [path for path in pictures if split and split_word(folder_of(path)) == split] or pictures
-        file = file_key(text).replace("\\", "/").rpartition("/")[2]
-        exact = [path for path in pictures if path.rpartition("/")[2] == file]
-        if (
-            len(pictures) > 1 and len(exact) == 1
-        ):  # of a.jpg and a.png the whole file name is meant, and becomes the name
-            pictures = exact
+        file = last(file_key(text).replace("\\", "/"))
+        exact = [path for path in pictures if last(path) == file]
+        if len(pictures) > 1 and len(exact) == 1:  # of a.jpg and a.png, the whole file name becomes the name
             return exact[0].removeprefix(self.prefix), tuple(exact)
         if len(pictures) == 1:
             return plain(bare(pictures[0].removeprefix(self.prefix))) if len(found) > 1 else found[0], tuple(pictures)
@@ -213,22 +215,29 @@ def classic_home(root: Path, files: Iterable[str]) -> str | None:
 
 
 def pair(folder: Folder, papers: list[str]) -> tuple[dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
-    """Annotation files and their pictures: {name: (annotation, pictures)}, and {name: annotation} without a picture."""
-    prefix = common_folder(path for path in papers if not path.rpartition("/")[2].startswith("."))
+    """{name: (annotation file, pictures)}, and {name: annotation file} of those without a picture of their own."""
+    prefix = common_folder(path for path in papers if not last(path).startswith("."))
     rows, orphans = defaultdict(list), {}
     for path in papers:
         text = path.removeprefix(prefix)
         while text.lower().endswith((".xml", ".txt")):
             text = text[:-4]
-        other = folder.others.get(plain(text)) or folder.others.get(plain(bare(text)))
-        picked = folder.pick(text) or (other and (plain(text), (other,)))  # a.HEIC is named when it is read
-        if path.rpartition("/")[2].startswith(".") or not picked:
-            orphans[plain(text)] = path
-        else:  # of several annotations: the picture's own name before another spelling, x.xml before x.XML
-            rows[picked[0]].append((plain(text) == picked[0], path, picked[1]))
-    best = {name: max(several) for name, several in rows.items()}
-    orphans |= {row[1]: row[1] for name, several in rows.items() for row in several if row != best[name]}
-    return {name: (path, pictures) for name, (_, path, pictures) in best.items()}, orphans
+        key = plain(text)
+        other = folder.others.get(key) or folder.others.get(plain(bare(text)))
+        picked = None if last(path).startswith(".") else folder.pick(text) or (other and (key, (other,)))
+        if picked:  # a.HEIC is named when it is read
+            rows[picked[0]].append((key == picked[0], path, picked[1], key))
+        else:
+            orphans[key] = path
+    best = {}
+    for name, several in rows.items():  # the picture's own name before another spelling, x.xml before x.XML
+        *rest, chosen = sorted(several)
+        if chosen[0] or len({plain(bare(row[3])).lower() for row in several}) == 1:
+            best[name] = chosen[1:3]
+        else:  # cam1/0001.xml and cam2/0001.xml for the one 0001.jpg
+            rest = several
+        orphans |= {row[1] if row[3] in folder.pictures else row[3]: row[1] for row in rest}
+    return best, orphans
 
 
 def find_voc(root: Path, folder: Folder) -> Labels | None:
@@ -255,7 +264,7 @@ def find_coco(root: Path, folder: Folder, only: str = "") -> Labels | None:
     """COCO JSON: one file, or one a split (its name or folder says which)."""
     files: dict[str | None, list[CocoFile]] = defaultdict(list)
     papers = [path for path in folder.visible if path.lower().endswith(".json") and not folder.pictures.get(path[:-5])]
-    main = [path for path in papers if path.rpartition("/")[2].startswith("instances")]  # beside captions, keypoints
+    main = [path for path in papers if last(path).startswith("instances")]  # beside captions, keypoints
     for path in [only] if only else main or papers:
         try:
             file = CocoFile(folder.files[path], path)
@@ -293,11 +302,9 @@ def _coco_entries(labels: Labels, file: CocoFile, split: str | None) -> list[str
 def find_yolo(root: Path, folder: Folder) -> Labels | None:
     """YOLO txt: one file a picture in labels/ or beside it, and data.yaml or classes.txt for the names."""
     papers = [path for path in folder.visible if path.lower().endswith(".txt")]
-    papers = [path for path in papers if path.rpartition("/")[2].lower() not in CLASS_LISTS]
+    papers = [path for path in papers if last(path).lower() not in CLASS_LISTS]
     paired, _ = pair(folder, papers)
-    tables = [
-        path for path in folder.visible if path.rpartition("/")[2].lower() in (*CLASS_LISTS, "data.yaml", "data.yml")
-    ]
+    tables = [path for path in folder.visible if last(path).lower() in CLASS_LISTS]
     tables = tables or [path for path in folder.visible if path.lower().endswith((".yaml", ".yml"))]
     if not paired or not any(_boxes(folder.files[path], path) for path, _ in paired.values()):
         return None
@@ -332,9 +339,9 @@ def _written_lists(folder: Folder, home: str, taken: dict) -> dict[str, str]:
     texts = [path for path in folder.visible if path.lower().endswith(".txt") and path.startswith(home)]
     main = [path for path in texts if path.lower().startswith(f"{home.lower()}imagesets/main/")]
     used = {path for path, _ in taken.values()}
-    rest = [path for path in texts if bare(path.rpartition("/")[2]).lower() in SPLIT_WORDS and path not in used]
+    rest = [path for path in texts if bare(last(path)).lower() in SPLIT_WORDS and path not in used]
     found = sorted(main or rest, key=lambda path: -path.count("/"))  # of two, the one less deep
-    stems = [(bare(path.rpartition("/")[2]), path) for path in found]
+    stems = [(bare(last(path)), path) for path in found]
     return {SPLIT_WORDS.get(stem.lower(), stem): path for stem, path in stems}
 
 
@@ -396,6 +403,7 @@ def split_names(root: Path, labels: Labels, split: str | None, notes: list[Note]
     Raises:
         DataError: there is no such split, its list cannot be read, or a line of it may mean several pictures.
     """
+    labels.folder.index({*labels.folder.pictures, *labels.entries, *labels.orphans})
     lists, wanted = labels.lists, SPLIT_WORDS.get(str(split).lower(), split)
     whole = None if lists else list(labels.entries)
     if "trainval" in lists and not {"train", "val"} & set(lists):

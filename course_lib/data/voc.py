@@ -1,4 +1,4 @@
-"""The course's data set: a folder of pictures with boxes, in whatever layout and state, as tensors; and one to write.
+"""The course's data set: a folder of pictures with boxes, in whatever layout and state, as tensors.
 
 What can be mended without guessing at a label is mended and counted in `VOCFolder.summary`; what cannot is collected
 and raised as one `DataError`. The tables of layouts and mishaps stand in `data/README.md`.
@@ -7,13 +7,12 @@ and raised as one `DataError`. The tables of layouts and mishaps stand in `data/
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,11 +29,21 @@ from course_lib.data.voc_files import (
     read_annotation,
     read_picture,
     upright,
-    write_annotation,
 )
+from course_lib.data.voc_writer import write_annotation, write_voc
 from course_lib.progress import progress
 
-__all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "read_annotation", "write_voc"]
+__all__ = [
+    "LEFT_OUT",
+    "MENDED",
+    "NOTED",
+    "DataError",
+    "Note",
+    "VOCFolder",
+    "read_annotation",
+    "write_annotation",
+    "write_voc",
+]
 
 KEEP_BYTES = 1 << 30
 Target = dict[str, Tensor]
@@ -230,7 +239,8 @@ class VOCFolder(Dataset):
         if problems and (fatal or self._damaged == "raise" or not self._samples):
             shown = "".join(f"\n  - {problem}" for problem in problems[:10])
             more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-            raise DataError(f"{self.root}: problems that cannot be mended ({len(problems)}):{shown}{more}")
+            hint = "" if fatal else "\nCOURSE_DAMAGED=skip, or damaged='skip', leaves these pictures out."
+            raise DataError(f"{self.root}: problems that cannot be mended ({len(problems)}):{shown}{more}{hint}")
 
     def _leave_out(self, name: str, reason: str) -> None:
         """Note a damaged picture or annotation, and its objects where they are known."""
@@ -389,35 +399,3 @@ class VOCFolder(Dataset):
                 notes=sample.notes + [Note("smaller", sample.where, number) for number in gone],
             )
         return chosen
-
-
-def write_voc(
-    root: str | Path,
-    splits: dict[str, Iterable[tuple[Tensor, dict[str, Tensor]]]],
-    class_names: Sequence[str],
-    suffix: str = ".jpg",
-) -> Path:
-    """Write a Pascal VOC folder; `VOCFolder(root, split, class_names)` reads it back, boxes exactly.
-
-    Args:
-        root: the folder, made if it does not exist.
-        splits: for every split its (image [3, H, W] float 0–1 or uint8, target) pairs.
-        class_names: label c is called `class_names[c - 1]`.
-        suffix: ".jpg" (quality 95), or ".png" to keep every pixel as it is.
-    """
-    root = Path(root)
-    for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (root / part).mkdir(parents=True, exist_ok=True)
-    for split, pairs in splits.items():
-        names = []
-        for index, (image, target) in enumerate(pairs):
-            name, file = f"{split}_{index:05d}", f"{split}_{index:05d}{suffix}"
-            names.append(name)
-            pixels = (image * 255).round().to(torch.uint8) if image.is_floating_point() else image
-            Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(root / "JPEGImages" / file, quality=95)
-            words = [class_names[int(label) - 1] for label in target["labels"]]
-            size, marks = tuple(image.shape[-2:]), target.get("difficult")
-            write_annotation(root / "Annotations" / f"{name}.xml", file, size, target["boxes"], words, marks)
-        text = "".join(f"{name}\n" for name in names)
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
-    return root
