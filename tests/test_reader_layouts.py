@@ -389,6 +389,29 @@ def test_yolo_without_names_asks_for_them(tmp_path: Path) -> None:
         VOCFolder(tmp_path, None)
 
 
+def test_two_suffixes_of_one_name_stay_in_their_split_folder(tmp_path: Path) -> None:
+    split_folders(tmp_path)
+    for suffix, name in (("jpg", "p1"), ("png", "p2")):
+        picture(tmp_path / "train" / f"a.{suffix}")
+        put(tmp_path / "train" / f"a.{suffix}.xml", xml(TRUTH[name]))
+    train = VOCFolder(tmp_path, "train")
+    assert len(train) == 10 and rows(train) == expected([*TRAIN, "p1", "p2"])
+
+
+def test_yolo_files_without_a_picture_are_counted(tmp_path: Path) -> None:
+    yolo_classes_txt(tmp_path)
+    (tmp_path / "images" / "p1.jpg").unlink()
+    put(tmp_path / "readme.txt", "drawn by hand\n")
+    whole = VOCFolder(tmp_path, None)
+    assert [note.file for note in whole.notes if note.kind == "stray"] == ["labels/p1.txt"] and len(whole) == 9
+
+
+def test_one_coco_file_of_several_splits_finds_its_own_pictures(tmp_path: Path) -> None:
+    coco_file_a_split(tmp_path)
+    val = VOCFolder(tmp_path / "annotations" / "instances_val2017.json", None)
+    assert rows(val) == expected(VAL) and all(name.startswith("val2017/") for name in val.names)
+
+
 def test_pictures_without_an_annotation_are_counted(tmp_path: Path) -> None:
     side_by_side(tmp_path)
     picture(tmp_path / "extra.jpg")

@@ -256,7 +256,7 @@ def find_voc(root: Path, folder: Folder) -> Labels | None:
         for name, (path, pictures) in paired.items()
     }
     return Labels(
-        "voc", folder, entries, _written_lists(folder, home or "", {}) or _folder_lists(folder), orphans, papers
+        "voc", folder, entries, _written_lists(folder, home or "", {}) or _folder_lists(entries), orphans, papers
     )
 
 
@@ -278,10 +278,10 @@ def find_coco(root: Path, folder: Folder, only: str = "") -> Labels | None:
         raise choose(root, "several COCO files", several)
     labels = Labels("coco", folder)
     for split, group in files.items():
-        names = _coco_entries(labels, group[0], split)
+        names = _coco_entries(labels, group[0], split_word(group[0].where, whole=False))
         if split:
             labels.lists[split] = names
-    labels.lists = labels.lists or _written_lists(folder, "", {}) or _folder_lists(folder)
+    labels.lists = labels.lists or _written_lists(folder, "", {}) or _folder_lists(labels.entries)
     return labels if files else None
 
 
@@ -303,7 +303,7 @@ def find_yolo(root: Path, folder: Folder) -> Labels | None:
     """YOLO txt: one file a picture in labels/ or beside it, and data.yaml or classes.txt for the names."""
     papers = [path for path in folder.visible if path.lower().endswith(".txt")]
     papers = [path for path in papers if last(path).lower() not in CLASS_LISTS]
-    paired, _ = pair(folder, papers)
+    paired, lone = pair(folder, papers)
     tables = [path for path in folder.visible if last(path).lower() in CLASS_LISTS]
     tables = tables or [path for path in folder.visible if path.lower().endswith((".yaml", ".yml"))]
     if not paired or not any(_boxes(folder.files[path], path) for path, _ in paired.values()):
@@ -322,7 +322,10 @@ def find_yolo(root: Path, folder: Folder) -> Labels | None:
         path, pictures = paired.get(name, (None, tuple(pictures)))
         where = path or pictures[0]
         entries[name] = Entry(pictures, where, partial(read_yolo, path and folder.files[path], where, class_names))
-    return Labels("yolo", folder, entries, _written_lists(folder, "", paired) or _folder_lists(folder))
+    lists = _written_lists(folder, "", paired) or _folder_lists(entries)
+    return Labels(
+        "yolo", folder, entries, lists, {k: path for k, path in lone.items() if _boxes(folder.files[path], path)}
+    )
 
 
 def _boxes(path: str, where: str) -> bool:
@@ -345,11 +348,11 @@ def _written_lists(folder: Folder, home: str, taken: dict) -> dict[str, str]:
     return {SPLIT_WORDS.get(stem.lower(), stem): path for stem, path in stems}
 
 
-def _folder_lists(folder: Folder) -> dict[str, list[str]]:
+def _folder_lists(entries: dict[str, Entry]) -> dict[str, list[str]]:
     """Splits by folder: train/, valid/, test_images/."""
     lists = defaultdict(list)
-    for name, paths in folder.pictures.items():
-        if split := split_word(folder_of(paths[0])):
+    for name, entry in entries.items():
+        if split := split_word(folder_of(entry.pictures[0] if entry.pictures else "")):
             lists[split].append(name)
     return dict(lists)
 

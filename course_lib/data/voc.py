@@ -126,7 +126,7 @@ class VOCFolder(Dataset):
         self._labels = find_labels(self.root, form)
         names, source = split_names(self.root, self._labels, split, self._folder_notes)
         self.layout = f"{FORMS[self._labels.form][0]}, split {source}"
-        names = self._note_files(names, source.startswith("listed"))
+        self._note_files(names, source.startswith("listed"))
         self._read_annotations()
         self._name_classes(class_names)
         self._read_all(names)
@@ -134,19 +134,16 @@ class VOCFolder(Dataset):
         if not quiet:
             print(self.summary)
 
-    def _note_files(self, names: list[str], listed: bool) -> list[str]:
-        """Note what belongs to no picture; without a list that was written, pictures without annotation are left out."""
+    def _note_files(self, names: list[str], listed: bool) -> None:
+        """Note annotations without a picture; and pictures without one, where no written list says what is meant."""
         labels, folder = self._labels, self._labels.folder
         self._folder_notes += labels.notes
-        stray = labels.orphans if labels.form == "voc" else {}
-        self._folder_notes += [Note("stray", path) for name, path in stray.items() if name not in names]
-        if listed:
-            return names
-        used = {path for entry in labels.entries.values() for path in entry.pictures}
-        scope = folder.pictures if set(names) <= set(labels.entries) else names
-        bare = [folder.pictures[name] for name in scope if name not in labels.entries and name in folder.pictures]
-        self._folder_notes += [Note("unlabelled", path) for paths in bare for path in paths if path not in used]
-        return [name for name in names if name in labels.entries]
+        known = set(names)
+        self._folder_notes += [Note("stray", path) for name, path in labels.orphans.items() if name not in known]
+        if not listed:
+            used = {path for entry in labels.entries.values() for path in entry.pictures}
+            lone = [path for paths in folder.pictures.values() for path in paths if path not in used]
+            self._folder_notes += [Note("unlabelled", path) for path in lone]
 
     def _read_annotations(self) -> None:
         """Read every annotation of the folder; what cannot be read waits for its picture."""
