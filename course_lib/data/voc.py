@@ -30,20 +30,10 @@ from course_lib.data.voc_files import (
     read_picture,
     upright,
 )
-from course_lib.data.voc_writer import write_annotation, write_voc
+from course_lib.data.voc_writer import write_voc
 from course_lib.progress import progress
 
-__all__ = [
-    "LEFT_OUT",
-    "MENDED",
-    "NOTED",
-    "DataError",
-    "Note",
-    "VOCFolder",
-    "read_annotation",
-    "write_annotation",
-    "write_voc",
-]
+__all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "read_annotation", "write_voc"]
 
 KEEP_BYTES = 1 << 30
 Target = dict[str, Tensor]
@@ -51,12 +41,12 @@ Target = dict[str, Tensor]
 
 def clean_name(name: str) -> str:
     """A class name without what cannot be seen: invisible characters, double blanks, its Unicode form."""
-    seen = [char for char in unicodedata.normalize("NFC", name) if unicodedata.category(char) not in ("Cf", "Cc")
-            or char.isspace()]  # fmt: skip
-    return " ".join("".join(seen).split()) or name
+    name = unicodedata.normalize("NFC", name)
+    seen = "".join(char for char in name if char.isspace() or unicodedata.category(char) not in ("Cf", "Cc"))
+    return " ".join(seen.split()) or name
 
 
-@dataclass
+@dataclass(eq=False)
 class Sample:
     """A picture: its name, the annotation's and the picture's file, the EXIF orientation by which it was turned, its
     size (H, W) before letterboxing, its annotation while it is read, the number of objects found and its notes; then
@@ -283,9 +273,8 @@ class VOCFolder(Dataset):
         if mode != "RGB":
             label.notes.append(Note("rgb", picture, detail=mode))
         pixels, turned = mending.turn(pixels, orientation, label, where)
-        return self._fit(pixels), Sample(
-            name, where, path, turned, pixels.shape[:2], label, len(label.names), label.notes
-        )
+        size, found = pixels.shape[:2], len(label.names)
+        return self._fit(pixels), Sample(name, where, path, turned, size, label, found, label.notes)
 
     def _read_objects(self, sample: "Sample") -> None:
         """Fill in a picture's target."""
