@@ -10,7 +10,21 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from test_reader_layouts import NAMES, TRUTH, coco, files, picture, put, rows, xml
+from test_reader_layouts import (
+    NAMES,
+    TRUTH,
+    any_spelling,
+    coco,
+    coco_one_file,
+    files,
+    images_annotations,
+    picture,
+    put,
+    rows,
+    split_folders,
+    xml,
+    yolo_classes_txt,
+)
 
 import course_lib.data as data
 from course_lib.data.voc import DataError, VOCFolder
@@ -326,6 +340,15 @@ def test_a_suffix_that_pillow_cannot_open_is_named(tmp_path: Path) -> None:
     three(tmp_path)
     (tmp_path / "p1.jpg").rename(tmp_path / "p1.HEIC")
     with pytest.raises(DataError, match=r"p1\.HEIC: Pillow cannot open \.HEIC here; save it anew as JPEG or PNG"):
+        VOCFolder(tmp_path, None)
+
+
+@pytest.mark.parametrize("make", [coco_one_file, yolo_classes_txt, images_annotations, any_spelling, split_folders])
+def test_it_is_named_in_every_format(make: Callable, tmp_path: Path) -> None:
+    make(tmp_path)
+    (path,) = tmp_path.rglob("p1.jpg")
+    path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(DataError, match=r"\(1\):\n.*p1\.HEIC: Pillow cannot open \.HEIC here"):
         VOCFolder(tmp_path, None)
 
 

@@ -146,7 +146,8 @@ class Folder:
         for name, paths in named.items():
             for path in paths:  # in two folders, of the same plain name: the whole path tells them apart
                 self.pictures[name if len(places[name]) == 1 else bare(path)].append(path)
-        self.others = {plain(bare(os.path.splitext(path)[0])): path for path in shown if self._strange(path)}
+        strange = [path for path in shown if self._strange(path)]
+        self.others = {plain(os.path.splitext(path.removeprefix(self.prefix))[0]): path for path in strange}
         self.index(self.pictures)
 
     def _strange(self, path: str) -> bool:
@@ -192,7 +193,10 @@ class Folder:
             return exact[0].removeprefix(self.prefix), tuple(exact)
         if len(pictures) == 1:
             return plain(bare(pictures[0].removeprefix(self.prefix))) if len(found) > 1 else found[0], tuple(pictures)
-        return (found[0] if len(found) == 1 else plain(bare(text)), tuple(pictures)) if pictures else None
+        if not pictures:  # a.HEIC, which is named when it is read
+            keys = [key for key in (plain(text), plain(os.path.splitext(text)[0])) if key in self.others]
+            return (keys[0], (self.others[keys[0]],)) if keys else None
+        return found[0] if len(found) == 1 else plain(bare(text)), tuple(pictures)
 
 
 def choose(root: Path, what: str, choices: Iterable[str]) -> DataError:
@@ -223,9 +227,8 @@ def pair(folder: Folder, papers: list[str]) -> tuple[dict[str, tuple[str, tuple[
         while text.lower().endswith((".xml", ".txt")):
             text = text[:-4]
         key = plain(text)
-        other = folder.others.get(key) or folder.others.get(plain(bare(text)))
-        picked = None if last(path).startswith(".") else folder.pick(text) or (other and (key, (other,)))
-        if picked:  # a.HEIC is named when it is read
+        picked = None if last(path).startswith(".") else folder.pick(text)
+        if picked:
             rows[picked[0]].append((key == picked[0], path, picked[1], key))
         else:
             orphans[key] = path
@@ -318,8 +321,8 @@ def find_yolo(root: Path, folder: Folder) -> Labels | None:
         raise DataError(f"{root}: {' and '.join(found)} name different classes; remove those that do not belong.")
     class_names = next(iter(found.values()))
     entries = {}
-    for name, pictures in folder.pictures.items():  # a picture without a txt file has no objects
-        path, pictures = paired.get(name, (None, tuple(pictures)))
+    bare_ones = {name: (None, tuple(pictures)) for name, pictures in folder.pictures.items()}  # without objects
+    for name, (path, pictures) in {**bare_ones, **paired}.items():
         where = path or pictures[0]
         entries[name] = Entry(pictures, where, partial(read_yolo, path and folder.files[path], where, class_names))
     lists = _written_lists(folder, "", paired) or _folder_lists(entries)
