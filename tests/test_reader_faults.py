@@ -10,7 +10,21 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from test_reader_layouts import NAMES, TRUTH, coco, files, picture, put, rows, xml
+from test_reader_layouts import (
+    NAMES,
+    TRUTH,
+    any_spelling,
+    coco,
+    coco_one_file,
+    files,
+    images_annotations,
+    picture,
+    put,
+    rows,
+    split_folders,
+    xml,
+    yolo_classes_txt,
+)
 
 import course_lib.data as data
 from course_lib.data.voc import DataError, VOCFolder
@@ -180,7 +194,7 @@ def test_damaged_pictures_and_annotations_are_left_out_when_asked(tmp_path: Path
     assert "left out: objects of damaged pictures (1), damaged pictures or annotations (2)" in dataset.summary
     assert dataset.found == 4 == sum(len(t["labels"]) for t in dataset.targets) + 1
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="p1.jpg: cut short"):
+    with pytest.raises(DataError, match="p1.jpg: cut short(.|\n)*\nCOURSE_DAMAGED=skip, or damaged='skip', leaves"):
         data.load("standard", "train")
     monkeypatch.setenv("COURSE_DAMAGED", "skip")
     assert data.load("standard", "train").names == ["p0", "p3", "p4"]
@@ -311,7 +325,9 @@ def savable() -> list[str]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of formats that Pillow will drop
 def test_every_suffix_that_pillow_opens_is_read(tmp_path: Path) -> None:
     suffixes = savable()
-    assert {".jpg", ".jpe", ".png", ".apng", ".tga", ".pnm", ".webp", ".gif", ".bmp", ".tif", ".ppm"} <= set(suffixes)
+    assert {".jpg", ".jpe", ".mpo", ".png", ".apng", ".tga", ".pnm", ".webp", ".gif", ".bmp", ".tif", ".ppm"} <= set(
+        suffixes
+    )
     for suffix in suffixes:
         kind = Image.registered_extensions()[suffix]
         Image.new("RGB", (60, 40), (90, 120, 30)).save(tmp_path / f"x{suffix[1:]}{suffix.upper()}", kind)
@@ -324,6 +340,15 @@ def test_a_suffix_that_pillow_cannot_open_is_named(tmp_path: Path) -> None:
     three(tmp_path)
     (tmp_path / "p1.jpg").rename(tmp_path / "p1.HEIC")
     with pytest.raises(DataError, match=r"p1\.HEIC: Pillow cannot open \.HEIC here; save it anew as JPEG or PNG"):
+        VOCFolder(tmp_path, None)
+
+
+@pytest.mark.parametrize("make", [coco_one_file, yolo_classes_txt, images_annotations, any_spelling, split_folders])
+def test_it_is_named_in_every_format(make: Callable, tmp_path: Path) -> None:
+    make(tmp_path)
+    (path,) = tmp_path.rglob("p1.jpg")
+    path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(DataError, match=r"\(1\):\n.*p1\.HEIC: Pillow cannot open \.HEIC here"):
         VOCFolder(tmp_path, None)
 
 

@@ -302,6 +302,26 @@ def test_a_picture_at_the_top_is_not_one_in_a_subfolder(tmp_path: Path) -> None:
     assert rows(train.select([1])) == expected(["p2"]) and not train.notes
 
 
+def test_an_annotation_of_a_lost_picture_in_a_subfolder_is_not_anothers(tmp_path: Path) -> None:
+    """cam2/0001.jpg is gone, 0001.jpg is another picture."""
+    put(tmp_path / "ImageSets/Main/train.txt", "0001\ncam2/0001\n")
+    whole = named(tmp_path, {"0001.xml": TRUTH["p1"], "cam2/0001.xml": TRUTH["p2"]}, ["0001.jpg"])
+    assert rows(whole) == expected(["p1"]) and [note.kind for note in whole.notes] == ["stray"]
+    with pytest.raises(DataError, match=r"\(1\):\n.*JPEGImages/cam2/0001\.jpg: missing; restore it"):
+        VOCFolder(tmp_path, "train")
+
+
+def test_two_annotations_that_may_be_a_pictures_are_not_chosen_from(tmp_path: Path) -> None:
+    whole = named(tmp_path, {f"cam{k}/1.xml": TRUTH["p1"] for k in (1, 2)} | {"2.xml": TRUTH["p2"]}, ["1.jpg", "2.jpg"])
+    assert whole.names == ["2"] and Counter(note.kind for note in whole.notes) == {"stray": 2, "unlabelled": 1}
+
+
+def test_a_list_may_name_one_of_two_suffixes(tmp_path: Path) -> None:
+    put(tmp_path / "ImageSets/Main/train.txt", "a.png\n")
+    named(tmp_path, {"a.jpg.xml": TRUTH["p1"], "a.png.xml": TRUTH["p2"]}, ["a.jpg", "a.png"])
+    assert rows(VOCFolder(tmp_path, "train")) == expected(["p2"])
+
+
 def test_a_last_part_that_occurs_twice_is_asked_for(tmp_path: Path) -> None:
     put(tmp_path / "ImageSets/Main/train.txt", "0001\n")
     named(tmp_path, {f"cam{k}/0001.xml": TRUTH["p1"] for k in (1, 2)}, ["cam1/0001.jpg", "cam2/0001.jpg"])
@@ -367,6 +387,29 @@ def test_yolo_without_names_asks_for_them(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").unlink()
     with pytest.raises(DataError, match=r"YOLO txt files .* without class names; write classes\.txt"):
         VOCFolder(tmp_path, None)
+
+
+def test_two_suffixes_of_one_name_stay_in_their_split_folder(tmp_path: Path) -> None:
+    split_folders(tmp_path)
+    for suffix, name in (("jpg", "p1"), ("png", "p2")):
+        picture(tmp_path / "train" / f"a.{suffix}")
+        put(tmp_path / "train" / f"a.{suffix}.xml", xml(TRUTH[name]))
+    train = VOCFolder(tmp_path, "train")
+    assert len(train) == 10 and rows(train) == expected([*TRAIN, "p1", "p2"])
+
+
+def test_yolo_files_without_a_picture_are_counted(tmp_path: Path) -> None:
+    yolo_classes_txt(tmp_path)
+    (tmp_path / "images" / "p1.jpg").unlink()
+    put(tmp_path / "readme.txt", "drawn by hand\n")
+    whole = VOCFolder(tmp_path, None)
+    assert [note.file for note in whole.notes if note.kind == "stray"] == ["labels/p1.txt"] and len(whole) == 9
+
+
+def test_one_coco_file_of_several_splits_finds_its_own_pictures(tmp_path: Path) -> None:
+    coco_file_a_split(tmp_path)
+    val = VOCFolder(tmp_path / "annotations" / "instances_val2017.json", None)
+    assert rows(val) == expected(VAL) and all(name.startswith("val2017/") for name in val.names)
 
 
 def test_pictures_without_an_annotation_are_counted(tmp_path: Path) -> None:

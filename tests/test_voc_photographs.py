@@ -1,5 +1,6 @@
 """The two real sets, read with every object accounted for; counted by a regular expression, not by an XML parser."""
 
+import json
 import os
 import re
 from collections import Counter
@@ -45,6 +46,40 @@ def test_boxes_are_the_corners_less_one(name: str) -> None:
         pattern = "".join(number.format(tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
         corners = torch.tensor([[float(v) for v in row] for row in re.findall(pattern, text)])
         assert torch.equal(target["boxes"] + torch.tensor([1.0, 1, 0, 0]), corners)
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+@pytest.mark.parametrize("name", SETS)
+def test_the_same_set_in_another_format_gives_the_same_targets(name: str, form: str, tmp_path: Path) -> None:
+    """Written from the XML files by regular expressions; the pictures are linked."""
+    (tmp_path / "images").symlink_to(SHARED / name / "JPEGImages", target_is_directory=True)
+    names, files, rows, lines = sorted(objects_by_regex(SHARED / name)), [], [], {}
+    number = r"<{0}>(\d+)</{0}>"
+    for k, path in enumerate(sorted((SHARED / name / "Annotations").glob("*.xml"))):
+        text = re.sub(r">\s+<", "><", path.read_text())
+        width, height = (int(re.search(number.format(tag), text)[1]) for tag in ("width", "height"))
+        files.append({"id": k, "file_name": f"{path.stem}.jpg", "width": width, "height": height})
+        for word, inside in re.findall(r"<object><name>([^<]+)</name>(.*?)</object>", text):
+            a, b, c, d = (int(re.search(number.format(tag), inside)[1]) for tag in ("xmin", "ymin", "xmax", "ymax"))
+            box = [a - 1, b - 1, c - a + 1, d - b + 1]
+            rows.append({"id": len(rows), "image_id": k, "category_id": names.index(word), "bbox": box})
+            centre = (box[0] + box[2] / 2) / width, (box[1] + box[3] / 2) / height
+            line = f"{names.index(word)} {centre[0]} {centre[1]} {box[2] / width} {box[3] / height}\n"
+            lines[path.stem] = lines.get(path.stem, "") + line
+    if form == "coco":
+        categories = [{"id": k, "name": word} for k, word in enumerate(names)]
+        table = {"images": files, "annotations": rows, "categories": categories}
+        (tmp_path / "annotations.json").write_text(json.dumps(table))
+    else:
+        (tmp_path / "labels").mkdir()
+        for stem, text in lines.items():
+            (tmp_path / "labels" / f"{stem}.txt").write_text(text)
+        (tmp_path / "classes.txt").write_text("\n".join(names))
+    voc, other = VOCFolder(SHARED / name, None, quiet=True), VOCFolder(tmp_path, None, quiet=True)
+    assert other.names == voc.names and other.found == voc.found and other.notes == voc.notes == []
+    for ours, theirs in zip(voc.targets, other.targets, strict=True):
+        assert torch.allclose(ours["boxes"], theirs["boxes"], atol=1e-3)
+        assert torch.equal(ours["labels"], theirs["labels"]) and torch.equal(ours["difficult"], theirs["difficult"])
 
 
 @pytest.mark.parametrize("name", SETS)

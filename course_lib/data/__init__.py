@@ -25,12 +25,13 @@ def load(kind: str, split: str, size: tuple[int, int] = (128, 128), confirm: boo
     """A split of the course's data as a data set of (image [3, H, W] float 0–1, dict(boxes, labels, difficult)).
 
     The embedded scenes are drawn on first use and cached. With COURSE_DATA=path (relative paths start at the
-    repository's root) it reads that Pascal VOC folder instead: pictures and boxes letterboxed to `size`, one summary
-    line printed, and for "one-object" only the largest object of each picture.
+    repository's root) it reads that folder instead, be it Pascal VOC, COCO JSON or YOLO txt: pictures and boxes
+    letterboxed to `size`, one summary line printed, and for "one-object" only the largest object of each picture.
+    COURSE_FORMAT=voc, coco or yolo chooses where a folder holds several; COURSE_DAMAGED=skip leaves out what is damaged.
 
     Args:
         kind: "one-object", "standard" or "crowded"; on photographs only "one-object" makes a difference.
-        split: "train", "val" or "test", on photographs the name of any list in ImageSets/Main.
+        split: "train", "val" or "test"; on photographs any split that the folder has.
         size: (H, W) of the pictures.
         confirm: must be True to open the test split, which is for confirming runs only.
 
@@ -49,14 +50,14 @@ def load(kind: str, split: str, size: tuple[int, int] = (128, 128), confirm: boo
     from course_lib.data import scenes
 
     folder = scenes.write_scenes(CACHE, kind, size, split=split)
-    dataset = _read_scenes(folder, split, scenes.CLASSES)
+    dataset = _read_scenes(folder, split, scenes.CLASSES, tuple(size))
     return dataset.select(range(len(dataset)))  # lists of its own; the pixels are shared, and leave only as copies
 
 
 @lru_cache(maxsize=3)
-def _read_scenes(folder: Path, split: str, class_names: tuple[str, ...]) -> VOCFolder:
+def _read_scenes(folder: Path, split: str, class_names: tuple[str, ...], size: tuple[int, int]) -> VOCFolder:
     """A split of embedded scenes; the last few stay in memory. A folder of scenes is never changed once it is there."""
-    return VOCFolder(folder, split, class_names, quiet=True)
+    return VOCFolder(folder, split, class_names, size, quiet=True)
 
 
 def _photographs(kind: str, split: str, size: tuple[int, int]) -> VOCFolder:

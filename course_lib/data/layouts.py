@@ -31,7 +31,7 @@ SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "va
 FOLDER_WORDS = set("jpegimages images image imgs img pictures photos annotations annotation annots anns xmls xml labels "
                    "label txt yolo bboxes".split())  # fmt: skip
 PAPERS = (".xml", ".txt", ".json", ".csv", ".yaml", ".yml", ".md", ".names", ".html", ".py", ".ipynb")  # no pictures
-CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
+CLASS_LISTS = ("data.yaml", "data.yml", "classes.txt", "obj.names", "_darknet.labels", "labels.txt")
 SEED, SHARE = 0, 0.2  # of a split that is made here: where it starts, and the share of val
 
 
@@ -48,7 +48,7 @@ class Labels:
     """What one kind of annotation says about a folder.
 
     entries: {name: entry}. lists: {split: names, or the path of a list that is read when it is asked for}.
-    orphans: {name: annotation file} without a picture of their own. lone: what to read for a picture without one.
+    orphans: {name: annotation file} without a picture of their own. papers: all annotation files.
     """
 
     form: str
@@ -73,6 +73,11 @@ def split_word(path: str, whole: bool = True) -> str | None:
 def folder_of(path: str) -> str:
     """The folder part of a relative path, without the stroke."""
     return path.rpartition("/")[0]
+
+
+def last(path: str) -> str:
+    """The last part of a relative path."""
+    return path.rpartition("/")[2]
 
 
 def bare(path: str) -> str:
@@ -128,7 +133,7 @@ class Folder:
     def __init__(self, files: dict[str, str], within: str = "") -> None:
         """Take the pictures from the files below the folder `within`."""
         self.files, self.doubts = files, []
-        self.visible = [path for path in files if not path.rpartition("/")[2].startswith(".")]
+        self.visible = [path for path in files if not last(path).startswith(".")]
         shown = [path for path in self.visible if path.startswith(within)]
         known = [path for path in shown if os.path.splitext(path)[1].lower() in picture_suffixes()]
         self.prefix = common_folder(known) or within
@@ -141,7 +146,8 @@ class Folder:
         for name, paths in named.items():
             for path in paths:  # in two folders, of the same plain name: the whole path tells them apart
                 self.pictures[name if len(places[name]) == 1 else bare(path)].append(path)
-        self.others = {plain(bare(os.path.splitext(path)[0])): path for path in shown if self._strange(path)}
+        strange = [path for path in shown if self._strange(path)]
+        self.others = {plain(os.path.splitext(path.removeprefix(self.prefix))[0]): path for path in strange}
         self.index(self.pictures)
 
     def _strange(self, path: str) -> bool:
@@ -181,16 +187,16 @@ class Folder:
         pictures = [path for name in found for path in self.pictures.get(name, ())]
         if len(found) > 1:
             pictures = [path for path in pictures if split and split_word(folder_of(path)) == split] or pictures
-        file = file_key(text).replace("\\", "/").rpartition("/")[2]
-        exact = [path for path in pictures if path.rpartition("/")[2] == file]
-        if (
-            len(pictures) > 1 and len(exact) == 1
-        ):  # of a.jpg and a.png the whole file name is meant, and becomes the name
-            pictures = exact
+        file = last(file_key(text).replace("\\", "/"))
+        exact = [path for path in pictures if last(path) == file]
+        if len(pictures) > 1 and len(exact) == 1:  # of a.jpg and a.png, the whole file name becomes the name
             return exact[0].removeprefix(self.prefix), tuple(exact)
         if len(pictures) == 1:
             return plain(bare(pictures[0].removeprefix(self.prefix))) if len(found) > 1 else found[0], tuple(pictures)
-        return (found[0] if len(found) == 1 else plain(bare(text)), tuple(pictures)) if pictures else None
+        if not pictures:  # a.HEIC, which is named when it is read
+            keys = [key for key in (plain(text), plain(os.path.splitext(text)[0])) if key in self.others]
+            return (keys[0], (self.others[keys[0]],)) if keys else None
+        return found[0] if len(found) == 1 else plain(bare(text)), tuple(pictures)
 
 
 def choose(root: Path, what: str, choices: Iterable[str]) -> DataError:
@@ -213,22 +219,28 @@ def classic_home(root: Path, files: Iterable[str]) -> str | None:
 
 
 def pair(folder: Folder, papers: list[str]) -> tuple[dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
-    """Annotation files and their pictures: {name: (annotation, pictures)}, and {name: annotation} without a picture."""
-    prefix = common_folder(path for path in papers if not path.rpartition("/")[2].startswith("."))
+    """{name: (annotation file, pictures)}, and {name: annotation file} of those without a picture of their own."""
+    prefix = common_folder(path for path in papers if not last(path).startswith("."))
     rows, orphans = defaultdict(list), {}
     for path in papers:
         text = path.removeprefix(prefix)
         while text.lower().endswith((".xml", ".txt")):
             text = text[:-4]
-        other = folder.others.get(plain(text)) or folder.others.get(plain(bare(text)))
-        picked = folder.pick(text) or (other and (plain(text), (other,)))  # a.HEIC is named when it is read
-        if path.rpartition("/")[2].startswith(".") or not picked:
-            orphans[plain(text)] = path
-        else:  # of several annotations: the picture's own name before another spelling, x.xml before x.XML
-            rows[picked[0]].append((plain(text) == picked[0], path, picked[1]))
-    best = {name: max(several) for name, several in rows.items()}
-    orphans |= {row[1]: row[1] for name, several in rows.items() for row in several if row != best[name]}
-    return {name: (path, pictures) for name, (_, path, pictures) in best.items()}, orphans
+        key = plain(text)
+        picked = None if last(path).startswith(".") else folder.pick(text)
+        if picked:
+            rows[picked[0]].append((key == picked[0], path, picked[1], key))
+        else:
+            orphans[key] = path
+    best = {}
+    for name, several in rows.items():  # the picture's own name before another spelling, x.xml before x.XML
+        *rest, chosen = sorted(several)
+        if chosen[0] or len({plain(bare(row[3])).lower() for row in several}) == 1:
+            best[name] = chosen[1:3]
+        else:  # cam1/0001.xml and cam2/0001.xml for the one 0001.jpg
+            rest = several
+        orphans |= {row[1] if row[3] in folder.pictures else row[3]: row[1] for row in rest}
+    return best, orphans
 
 
 def find_voc(root: Path, folder: Folder) -> Labels | None:
@@ -247,7 +259,7 @@ def find_voc(root: Path, folder: Folder) -> Labels | None:
         for name, (path, pictures) in paired.items()
     }
     return Labels(
-        "voc", folder, entries, _written_lists(folder, home or "", {}) or _folder_lists(folder), orphans, papers
+        "voc", folder, entries, _written_lists(folder, home or "", {}) or _folder_lists(entries), orphans, papers
     )
 
 
@@ -255,7 +267,7 @@ def find_coco(root: Path, folder: Folder, only: str = "") -> Labels | None:
     """COCO JSON: one file, or one a split (its name or folder says which)."""
     files: dict[str | None, list[CocoFile]] = defaultdict(list)
     papers = [path for path in folder.visible if path.lower().endswith(".json") and not folder.pictures.get(path[:-5])]
-    main = [path for path in papers if path.rpartition("/")[2].startswith("instances")]  # beside captions, keypoints
+    main = [path for path in papers if last(path).startswith("instances")]  # beside captions, keypoints
     for path in [only] if only else main or papers:
         try:
             file = CocoFile(folder.files[path], path)
@@ -269,10 +281,10 @@ def find_coco(root: Path, folder: Folder, only: str = "") -> Labels | None:
         raise choose(root, "several COCO files", several)
     labels = Labels("coco", folder)
     for split, group in files.items():
-        names = _coco_entries(labels, group[0], split)
+        names = _coco_entries(labels, group[0], split_word(group[0].where, whole=False))
         if split:
             labels.lists[split] = names
-    labels.lists = labels.lists or _written_lists(folder, "", {}) or _folder_lists(folder)
+    labels.lists = labels.lists or _written_lists(folder, "", {}) or _folder_lists(labels.entries)
     return labels if files else None
 
 
@@ -293,11 +305,9 @@ def _coco_entries(labels: Labels, file: CocoFile, split: str | None) -> list[str
 def find_yolo(root: Path, folder: Folder) -> Labels | None:
     """YOLO txt: one file a picture in labels/ or beside it, and data.yaml or classes.txt for the names."""
     papers = [path for path in folder.visible if path.lower().endswith(".txt")]
-    papers = [path for path in papers if path.rpartition("/")[2].lower() not in CLASS_LISTS]
-    paired, _ = pair(folder, papers)
-    tables = [
-        path for path in folder.visible if path.rpartition("/")[2].lower() in (*CLASS_LISTS, "data.yaml", "data.yml")
-    ]
+    papers = [path for path in papers if last(path).lower() not in CLASS_LISTS]
+    paired, lone = pair(folder, papers)
+    tables = [path for path in folder.visible if last(path).lower() in CLASS_LISTS]
     tables = tables or [path for path in folder.visible if path.lower().endswith((".yaml", ".yml"))]
     if not paired or not any(_boxes(folder.files[path], path) for path, _ in paired.values()):
         return None
@@ -311,11 +321,14 @@ def find_yolo(root: Path, folder: Folder) -> Labels | None:
         raise DataError(f"{root}: {' and '.join(found)} name different classes; remove those that do not belong.")
     class_names = next(iter(found.values()))
     entries = {}
-    for name, pictures in folder.pictures.items():  # a picture without a txt file has no objects
-        path, pictures = paired.get(name, (None, tuple(pictures)))
+    bare_ones = {name: (None, tuple(pictures)) for name, pictures in folder.pictures.items()}  # without objects
+    for name, (path, pictures) in {**bare_ones, **paired}.items():
         where = path or pictures[0]
         entries[name] = Entry(pictures, where, partial(read_yolo, path and folder.files[path], where, class_names))
-    return Labels("yolo", folder, entries, _written_lists(folder, "", paired) or _folder_lists(folder))
+    lists = _written_lists(folder, "", paired) or _folder_lists(entries)
+    return Labels(
+        "yolo", folder, entries, lists, {k: path for k, path in lone.items() if _boxes(folder.files[path], path)}
+    )
 
 
 def _boxes(path: str, where: str) -> bool:
@@ -332,17 +345,17 @@ def _written_lists(folder: Folder, home: str, taken: dict) -> dict[str, str]:
     texts = [path for path in folder.visible if path.lower().endswith(".txt") and path.startswith(home)]
     main = [path for path in texts if path.lower().startswith(f"{home.lower()}imagesets/main/")]
     used = {path for path, _ in taken.values()}
-    rest = [path for path in texts if bare(path.rpartition("/")[2]).lower() in SPLIT_WORDS and path not in used]
+    rest = [path for path in texts if bare(last(path)).lower() in SPLIT_WORDS and path not in used]
     found = sorted(main or rest, key=lambda path: -path.count("/"))  # of two, the one less deep
-    stems = [(bare(path.rpartition("/")[2]), path) for path in found]
+    stems = [(bare(last(path)), path) for path in found]
     return {SPLIT_WORDS.get(stem.lower(), stem): path for stem, path in stems}
 
 
-def _folder_lists(folder: Folder) -> dict[str, list[str]]:
+def _folder_lists(entries: dict[str, Entry]) -> dict[str, list[str]]:
     """Splits by folder: train/, valid/, test_images/."""
     lists = defaultdict(list)
-    for name, paths in folder.pictures.items():
-        if split := split_word(folder_of(paths[0])):
+    for name, entry in entries.items():
+        if split := split_word(folder_of(entry.pictures[0] if entry.pictures else "")):
             lists[split].append(name)
     return dict(lists)
 
@@ -396,6 +409,7 @@ def split_names(root: Path, labels: Labels, split: str | None, notes: list[Note]
     Raises:
         DataError: there is no such split, its list cannot be read, or a line of it may mean several pictures.
     """
+    labels.folder.index({*labels.folder.pictures, *labels.entries, *labels.orphans})
     lists, wanted = labels.lists, SPLIT_WORDS.get(str(split).lower(), split)
     whole = None if lists else list(labels.entries)
     if "trainval" in lists and not {"train", "val"} & set(lists):

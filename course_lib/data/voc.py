@@ -1,4 +1,4 @@
-"""The course's data set: a folder of pictures with boxes, in whatever layout and state, as tensors; and one to write.
+"""The course's data set: a folder of pictures with boxes, in whatever layout and state, as tensors.
 
 What can be mended without guessing at a label is mended and counted in `VOCFolder.summary`; what cannot is collected
 and raised as one `DataError`. The tables of layouts and mishaps stand in `data/README.md`.
@@ -7,13 +7,12 @@ and raised as one `DataError`. The tables of layouts and mishaps stand in `data/
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,8 +29,8 @@ from course_lib.data.voc_files import (
     read_annotation,
     read_picture,
     upright,
-    write_annotation,
 )
+from course_lib.data.voc_writer import write_voc
 from course_lib.progress import progress
 
 __all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "read_annotation", "write_voc"]
@@ -42,12 +41,12 @@ Target = dict[str, Tensor]
 
 def clean_name(name: str) -> str:
     """A class name without what cannot be seen: invisible characters, double blanks, its Unicode form."""
-    seen = [char for char in unicodedata.normalize("NFC", name) if unicodedata.category(char) not in ("Cf", "Cc")
-            or char.isspace()]  # fmt: skip
-    return " ".join("".join(seen).split()) or name
+    name = unicodedata.normalize("NFC", name)
+    seen = "".join(char for char in name if char.isspace() or unicodedata.category(char) not in ("Cf", "Cc"))
+    return " ".join(seen.split()) or name
 
 
-@dataclass
+@dataclass(eq=False)
 class Sample:
     """A picture: its name, the annotation's and the picture's file, the EXIF orientation by which it was turned, its
     size (H, W) before letterboxing, its annotation while it is read, the number of objects found and its notes; then
@@ -117,7 +116,7 @@ class VOCFolder(Dataset):
         self._labels = find_labels(self.root, form)
         names, source = split_names(self.root, self._labels, split, self._folder_notes)
         self.layout = f"{FORMS[self._labels.form][0]}, split {source}"
-        names = self._note_files(names, source.startswith("listed"))
+        self._note_files(names, source.startswith("listed"))
         self._read_annotations()
         self._name_classes(class_names)
         self._read_all(names)
@@ -125,19 +124,16 @@ class VOCFolder(Dataset):
         if not quiet:
             print(self.summary)
 
-    def _note_files(self, names: list[str], listed: bool) -> list[str]:
-        """Note what belongs to no picture; without a list that was written, pictures without annotation are left out."""
+    def _note_files(self, names: list[str], listed: bool) -> None:
+        """Note annotations without a picture; and pictures without one, where no written list says what is meant."""
         labels, folder = self._labels, self._labels.folder
         self._folder_notes += labels.notes
-        stray = labels.orphans if labels.form == "voc" else {}
-        self._folder_notes += [Note("stray", path) for name, path in stray.items() if name not in names]
-        if listed:
-            return names
-        used = {path for entry in labels.entries.values() for path in entry.pictures}
-        scope = folder.pictures if set(names) <= set(labels.entries) else names
-        bare = [folder.pictures[name] for name in scope if name not in labels.entries and name in folder.pictures]
-        self._folder_notes += [Note("unlabelled", path) for paths in bare for path in paths if path not in used]
-        return [name for name in names if name in labels.entries]
+        known = set(names)
+        self._folder_notes += [Note("stray", path) for name, path in labels.orphans.items() if name not in known]
+        if not listed:
+            used = {path for entry in labels.entries.values() for path in entry.pictures}
+            lone = [path for paths in folder.pictures.values() for path in paths if path not in used]
+            self._folder_notes += [Note("unlabelled", path) for path in lone]
 
     def _read_annotations(self) -> None:
         """Read every annotation of the folder; what cannot be read waits for its picture."""
@@ -230,7 +226,8 @@ class VOCFolder(Dataset):
         if problems and (fatal or self._damaged == "raise" or not self._samples):
             shown = "".join(f"\n  - {problem}" for problem in problems[:10])
             more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-            raise DataError(f"{self.root}: problems that cannot be mended ({len(problems)}):{shown}{more}")
+            hint = "" if fatal else "\nCOURSE_DAMAGED=skip, or damaged='skip', leaves these pictures out."
+            raise DataError(f"{self.root}: problems that cannot be mended ({len(problems)}):{shown}{more}{hint}")
 
     def _leave_out(self, name: str, reason: str) -> None:
         """Note a damaged picture or annotation, and its objects where they are known."""
@@ -276,9 +273,8 @@ class VOCFolder(Dataset):
         if mode != "RGB":
             label.notes.append(Note("rgb", picture, detail=mode))
         pixels, turned = mending.turn(pixels, orientation, label, where)
-        return self._fit(pixels), Sample(
-            name, where, path, turned, pixels.shape[:2], label, len(label.names), label.notes
-        )
+        size, found = pixels.shape[:2], len(label.names)
+        return self._fit(pixels), Sample(name, where, path, turned, size, label, found, label.notes)
 
     def _read_objects(self, sample: "Sample") -> None:
         """Fill in a picture's target."""
@@ -389,35 +385,3 @@ class VOCFolder(Dataset):
                 notes=sample.notes + [Note("smaller", sample.where, number) for number in gone],
             )
         return chosen
-
-
-def write_voc(
-    root: str | Path,
-    splits: dict[str, Iterable[tuple[Tensor, dict[str, Tensor]]]],
-    class_names: Sequence[str],
-    suffix: str = ".jpg",
-) -> Path:
-    """Write a Pascal VOC folder; `VOCFolder(root, split, class_names)` reads it back, boxes exactly.
-
-    Args:
-        root: the folder, made if it does not exist.
-        splits: for every split its (image [3, H, W] float 0–1 or uint8, target) pairs.
-        class_names: label c is called `class_names[c - 1]`.
-        suffix: ".jpg" (quality 95), or ".png" to keep every pixel as it is.
-    """
-    root = Path(root)
-    for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (root / part).mkdir(parents=True, exist_ok=True)
-    for split, pairs in splits.items():
-        names = []
-        for index, (image, target) in enumerate(pairs):
-            name, file = f"{split}_{index:05d}", f"{split}_{index:05d}{suffix}"
-            names.append(name)
-            pixels = (image * 255).round().to(torch.uint8) if image.is_floating_point() else image
-            Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(root / "JPEGImages" / file, quality=95)
-            words = [class_names[int(label) - 1] for label in target["labels"]]
-            size, marks = tuple(image.shape[-2:]), target.get("difficult")
-            write_annotation(root / "Annotations" / f"{name}.xml", file, size, target["boxes"], words, marks)
-        text = "".join(f"{name}\n" for name in names)
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
-    return root

@@ -7,16 +7,13 @@ import re
 import unicodedata
 import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ORIENTATION = 0x0112  # the EXIF tag
@@ -66,9 +63,10 @@ def file_key(name: str) -> str:
 
 @cache
 def picture_suffixes() -> frozenset[str]:
-    """Every suffix, in lower case and with its dot, of a format that Pillow can open here."""
+    """Every suffix, in lower case and with its dot, of a picture that Pillow can open here."""
     Image.init()
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
+    known = Image.registered_extensions().items()  # .mpo is opened as JPEG; .pdf is written only, and no picture
+    return frozenset(end for end, name in known if name in Image.OPEN or Image.MIME.get(name, "").startswith("image/"))
 
 
 def read_bytes(path: str | Path, where: str, remedy: str = "restore it") -> bytes:
@@ -256,32 +254,3 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     picture = Image.fromarray(pixels)
     picture.getexif()[ORIENTATION] = orientation
     return np.asarray(ImageOps.exif_transpose(picture))
-
-
-def write_annotation(
-    path: str | Path,
-    filename: str,
-    size: tuple[int, int],
-    boxes: Tensor,
-    names: Sequence[str],
-    difficult: Sequence[bool] | None = None,
-) -> None:
-    """Write one annotation file; boxes come back exactly as they were.
-
-    Args:
-        path: the XML file.
-        filename: name of the picture file.
-        size: (H, W) of the picture.
-        boxes: [N, 4] xyxy pixels.
-        names: N class names.
-        difficult: N marks, by default all False.
-    """
-    marks = [False] * len(names) if difficult is None else difficult
-    lines = ["<annotation>", f"  <filename>{escape(filename)}</filename>"]
-    lines.append(f"  <size><width>{size[1]}</width><height>{size[0]}</height><depth>3</depth></size>")
-    for (x1, y1, x2, y2), name, mark in zip(torch.as_tensor(boxes).tolist(), names, marks, strict=True):
-        corners = zip(CORNERS, (x1 + 1, y1 + 1, x2, y2), strict=True)
-        box = "".join(f"<{tag}>{int(v) if v == int(v) else v}</{tag}>" for tag, v in corners)
-        head = f"<name>{escape(name)}</name><difficult>{int(mark)}</difficult>"
-        lines.append(f"  <object>{head}<bndbox>{box}</bndbox></object>")
-    Path(path).write_text("\n".join([*lines, "</annotation>", ""]), encoding="utf-8", newline="\n")
