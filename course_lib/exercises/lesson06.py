@@ -74,6 +74,42 @@ def _log_yes(z: float) -> float:
     return -math.log1p(math.exp(-z))
 
 
+STRONG_CLASSES = [
+    [200.0, -200, 1, -1],
+    [-200, 200, -3, 2],
+    [200, 200, -200, -200],
+    [0.5, -90, 90, 40],
+    [-40, 18, -18, 0.25],
+    [30, -30, 2, -200],
+    [1, -2, 200, -0.5],
+]
+# Cases of 6.2: what should hold, logits, classes, gamma_positive, gamma_negative, margin; the first three also show the gradient.
+ASYMMETRIC = [
+    ("a yes should cost its focal loss with gamma_positive", [[-1.0]], [1], 2.0, 4.0, 0.0),
+    (
+        "a no should cost its focal loss with gamma_negative, at the lowered probability",
+        [[1.0]],
+        [0],
+        0.5,
+        2.0,
+        0.2,
+    ),
+    ("a no with less than the margin should cost 0", [[-4.0]], [0], 1.0, 0.5, 0.05),
+    ("a no with less than the margin should cost 0, whatever gamma_negative", [[-4.0]], [0], 1.0, 0.0, 0.05),
+    ("the margin should leave a yes alone", [[-1.0]], [1], 0.0, 0.0, 0.5),
+    ("with margin 0 no probability should be lowered", [[-1.0]], [0], 2.0, 0.5, 0.0),
+    ("with margin 0 a very wrong no should cost its whole logit", [[200.0]], [0], 2.0, 1.0, 0.0),
+    ("with a margin a very wrong no should stay finite", [[200.0]], [0], 2.0, 1.0, 0.05),
+    ("a very wrong yes should cost its whole logit", [[-200.0]], [1], 2.0, 1.0, 0.05),
+    ("a very right yes should cost 0", [[200.0]], [1], 0.5, 1.0, 0.05),
+    ("the costs of all classes should be added up", [[0.5, -1.5]], [2], 1.0, 3.0, 0.1),
+    ("background should pay for every class", [[0.5, -1.5]], [0], 1.0, 3.0, 0.1),
+    ("an ignored box should cost 0", [[0.5, -1.5]], [-1], 1.0, 3.0, 0.1),
+    ("label c has channel c - 1, also for the last class", [[0.5, -1.5, 1.0]], [3], 1.0, 2.0, 0.1),
+    ("with both gammas and the margin at 0 it should be cross-entropy", [[0.5, -1.5, 3.0]], [1], 0.0, 0.0, 0.0),
+]
+
+
 @write("6.2", "asymmetric_loss", minutes=20, difficulty=2, gradient=(0,))
 def asymmetric_loss(draw: Draw) -> Iterator[Case]:
     """Oracle: answer by answer, with plain numbers; for a no with probability near 1 the logarithm is taken of 1 − p."""
@@ -93,59 +129,56 @@ def asymmetric_loss(draw: Draw) -> Iterator[Case]:
         for row, label in zip(logits.tolist(), classes.tolist(), strict=True):
             cost = 0.0
             for channel, z in enumerate(row):
-                mine = channel + 1 == label
-                cost += yes(z, gamma_positive) if mine else no(z, gamma_negative, margin)
+                asked = channel + 1 == label
+                cost += yes(z, gamma_positive) if asked else no(z, gamma_negative, margin)
             out.append(cost if label >= 0 else 0.0)
         return logits.new_tensor(out)
 
     def given(rows: list, classes: list, gamma_positive: float, gamma_negative: float, margin: float) -> tuple:
         return torch.tensor(rows), torch.tensor(classes), gamma_positive, gamma_negative, margin
 
-    # The first three also show the gradient.
-    for says, rows, classes, *numbers in [
-        ("a yes should cost its focal loss with gamma_positive", [[-1.0]], [1], 2.0, 4.0, 0.0),
-        (
-            "a no should cost its focal loss with gamma_negative, at the lowered probability",
-            [[1.0]],
-            [0],
-            0.5,
-            2.0,
-            0.2,
-        ),
-        ("a no with less than the margin should cost 0", [[-4.0]], [0], 1.0, 0.5, 0.05),
-        ("a no with less than the margin should cost 0, whatever gamma_negative", [[-4.0]], [0], 1.0, 0.0, 0.05),
-        ("the margin should leave a yes alone", [[-1.0]], [1], 0.0, 0.0, 0.5),
-        ("with margin 0 no probability should be lowered", [[-1.0]], [0], 2.0, 0.5, 0.0),
-        ("with margin 0 a very wrong no should cost its whole logit", [[200.0]], [0], 2.0, 1.0, 0.0),
-        ("with a margin a very wrong no should stay finite", [[200.0]], [0], 2.0, 1.0, 0.05),
-        ("a very wrong yes should cost its whole logit", [[-200.0]], [1], 2.0, 1.0, 0.05),
-        ("a very right yes should cost 0", [[200.0]], [1], 0.5, 1.0, 0.05),
-        ("the costs of all classes should be added up", [[0.5, -1.5]], [2], 1.0, 3.0, 0.1),
-        ("background should pay for every class", [[0.5, -1.5]], [0], 1.0, 3.0, 0.1),
-        ("an ignored box should cost 0", [[0.5, -1.5]], [-1], 1.0, 3.0, 0.1),
-        ("label c has channel c - 1, also for the last class", [[0.5, -1.5, 1.0]], [3], 1.0, 2.0, 0.1),
-        ("with both gammas and the margin at 0 it should be cross-entropy", [[0.5, -1.5, 3.0]], [1], 0.0, 0.0, 0.0),
-    ]:
+    for says, rows, classes, *numbers in ASYMMETRIC:
         yield case(says, oracle, *given(rows, classes, *numbers))
     yield case("no boxes should give [0]", oracle, torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), 1.0, 2.0, 0.05)
     for m, n, *numbers in ((2, 3, 0.0, 4.0, 0.05), (5, 3, 2.0, 0.5, 0.0), (7, 2, 5.0, 2.0, 0.3), (4, 5, 0.5, 5.0, 0.1)):
         classes = draw.integers(m, low=-1, high=n + 1)
         yield case("every box should pay for itself", oracle, draw.normal(m, n, scale=2), classes, *numbers)
-    strong = [
-        [200.0, -200, 1, -1],
-        [-200, 200, -3, 2],
-        [200, 200, -200, -200],
-        [0.5, -90, 90, 40],
-        [-40, 18, -18, 0.25],
-        [30, -30, 2, -200],
-        [1, -2, 200, -0.5],
-    ]
     for gamma, other, margin in ((0.5, 0.5, 0.0), (2.0, 5.0, 0.2)):
         yield case(
             "strong answers should stay finite, value and gradient",
             oracle,
-            *given(strong, [1, 1, 0, 3, -1, 4, 2], gamma, other, margin),
+            *given(STRONG_CLASSES, [1, 1, 0, 3, -1, 4, 2], gamma, other, margin),
         )
+
+
+STRONG_ANSWERS = [
+    [200.0, -200, 1],
+    [-200, 200, -1],
+    [200, -200, 40],
+    [-40, 18, -18],
+    [90, -90, 0.25],
+    [-200, 200, 2],
+    [30, 3, -30],
+]
+# Cases of 6.3: what should hold, logits, answers, gamma, alpha; the first three also show the gradient.
+FOCAL = [
+    ("an answer should cost its weight times −ln p", [[-1.0]], [[1]], 2.0, 0.5),
+    ("a very wrong answer should cost all it is wrong by", [[-10.0]], [[1]], 2.0, 0.5),
+    ("alpha should weigh the yes, 1 − alpha the no", [[1.0]], [[0]], 0.5, 0.25),
+    ("alpha should weigh the yes, 1 − alpha the no", [[0.5]], [[1]], 0.0, 0.25),
+    ("a very wrong answer should cost all it is wrong by", [[200.0]], [[0]], 2.0, 0.5),
+    ("a very wrong answer should cost all it is wrong by", [[-200.0]], [[1]], 0.5, 0.5),
+    ("a very right answer should cost 0", [[200.0]], [[1]], 0.5, 0.5),
+    ("a question that is not asked should cost 0", [[0.5]], [[-1]], 2.0, 0.5),
+    ("gamma 0 and alpha one half should give half the cross-entropy", [[0.5, -1.5]], [[1, 0]], 0.0, 0.5),
+    (
+        "a box may have a yes for two classes, and a class that is not asked",
+        [[2.0, -1, 0.5]],
+        [[1, 1, -1]],
+        1.0,
+        0.75,
+    ),
+]
 
 
 @fix("6.3", "shipped_focal_loss", stub=SHIPPED, minutes=15, difficulty=2, gradient=(0,))
@@ -163,25 +196,7 @@ def shipped_focal_loss(draw: Draw) -> Iterator[Case]:
             out.append(costs)
         return logits.new_tensor(out).reshape(logits.shape)
 
-    # The first three also show the gradient.
-    for says, rows, answers, gamma, alpha in [
-        ("an answer should cost its weight times −ln p", [[-1.0]], [[1]], 2.0, 0.5),
-        ("a very wrong answer should cost all it is wrong by", [[-10.0]], [[1]], 2.0, 0.5),
-        ("alpha should weigh the yes, 1 − alpha the no", [[1.0]], [[0]], 0.5, 0.25),
-        ("alpha should weigh the yes, 1 − alpha the no", [[0.5]], [[1]], 0.0, 0.25),
-        ("a very wrong answer should cost all it is wrong by", [[200.0]], [[0]], 2.0, 0.5),
-        ("a very wrong answer should cost all it is wrong by", [[-200.0]], [[1]], 0.5, 0.5),
-        ("a very right answer should cost 0", [[200.0]], [[1]], 0.5, 0.5),
-        ("a question that is not asked should cost 0", [[0.5]], [[-1]], 2.0, 0.5),
-        ("gamma 0 and alpha one half should give half the cross-entropy", [[0.5, -1.5]], [[1, 0]], 0.0, 0.5),
-        (
-            "a box may have a yes for two classes, and a class that is not asked",
-            [[2.0, -1, 0.5]],
-            [[1, 1, -1]],
-            1.0,
-            0.75,
-        ),
-    ]:
+    for says, rows, answers, gamma, alpha in FOCAL:
         yield case(says, oracle, torch.tensor(rows), torch.tensor(answers), gamma, alpha)
     yield case(
         "no boxes should give [0, n]", oracle, torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), 2.0, 0.25
@@ -189,20 +204,11 @@ def shipped_focal_loss(draw: Draw) -> Iterator[Case]:
     for m, n, gamma, alpha in ((2, 3, 2.0, 0.25), (5, 3, 0.5, 0.75), (7, 2, 5.0, 0.1), (4, 5, 1.0, 0.25)):
         answers = draw.integers(m, n, low=-1, high=2)
         yield case("every question should pay for itself", oracle, draw.normal(m, n, scale=2), answers, gamma, alpha)
-    strong = [
-        [200.0, -200, 1],
-        [-200, 200, -1],
-        [200, -200, 40],
-        [-40, 18, -18],
-        [90, -90, 0.25],
-        [-200, 200, 2],
-        [30, 3, -30],
-    ]
     answers = [[1, 1, 1], [0, 0, 0], [-1, -1, 1], [1, 1, 0], [0, 1, 1], [1, 1, -1], [0, 1, 0]]
     yield case(
         "strong answers should stay finite, value and gradient",
         oracle,
-        torch.tensor(strong),
+        torch.tensor(STRONG_ANSWERS),
         torch.tensor(answers),
         0.5,
         0.25,
