@@ -248,7 +248,7 @@ def settle_labels(fig: Figure) -> Figure:
         back, sizes = ax.transData.inverted(), []
         for label in labels:
             corners = back.transform(label.get_bbox_patch().get_window_extent().get_points())
-            sizes.append(tuple(float(abs(v)) for v in corners[1] - corners[0]))
+            sizes.append(tuple(1.04 * float(abs(v)) for v in corners[1] - corners[0]))  # a little air
         boxes = [[float(v) for v in label.get_gid().split()] for label in labels]
         right, bottom = max(ax.get_xlim()), max(ax.get_ylim())
         for label, (x, y), (w, h) in zip(labels, place_labels(boxes, sizes, right, bottom), sizes, strict=True):
