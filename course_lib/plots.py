@@ -287,7 +287,7 @@ FLOW = {  # name: (left, middle, text)
     "labels": (4.2, 5.15, "ground truth:\nboxes, classes"),
     "default boxes": (4.2, 4.15, "default boxes\n(anchors)"),
     "match": (6.3, 4.65, "match"),
-    "targets": (8.4, 4.65, "targets per box:\nclass, 4 offsets"),
+    "targets": (8.4, 4.65, "targets: class\nand 4 offsets"),
     "loss": (10.5, 4.65, "loss"),
     "decode": (6.3, 0.65, "decode: offsets\n+ default box"),
     "threshold": (8.4, 0.65, "score threshold"),
