@@ -248,7 +248,7 @@ def settle_labels(fig: Figure) -> Figure:
         back, sizes = ax.transData.inverted(), []
         for label in labels:
             corners = back.transform(label.get_bbox_patch().get_window_extent().get_points())
-            sizes.append(tuple(float(abs(v)) for v in corners[1] - corners[0]))
+            sizes.append(tuple(1.04 * float(abs(v)) for v in corners[1] - corners[0]))  # a little air
         boxes = [[float(v) for v in label.get_gid().split()] for label in labels]
         right, bottom = max(ax.get_xlim()), max(ax.get_ylim())
         for label, (x, y), (w, h) in zip(labels, place_labels(boxes, sizes, right, bottom), sizes, strict=True):
@@ -287,18 +287,37 @@ FLOW = {  # name: (left, middle, text)
     "labels": (4.2, 5.15, "ground truth:\nboxes, classes"),
     "default boxes": (4.2, 4.15, "default boxes\n(anchors)"),
     "match": (6.3, 4.65, "match"),
-    "targets": (8.4, 4.65, "targets per box:\nclass, 4 offsets"),
+    "targets": (8.4, 4.65, "targets: class\nand 4 offsets"),
     "loss": (10.5, 4.65, "loss"),
     "decode": (6.3, 0.65, "decode: offsets\n+ default box"),
     "threshold": (8.4, 0.65, "score threshold"),
     "suppression": (10.5, 0.65, "suppression"),
     "detections": (12.6, 0.65, "detections: box,\nclass, score"),
 }
+FLOW_SIZE = (1.75, 0.36)  # width and half the height of a part
 FLOW_ARROWS = (
     *(("picture", "backbone"), ("backbone", "maps"), ("maps", "heads")),
     *(("labels", "match"), ("default boxes", "match"), ("match", "targets"), ("targets", "loss")),
     *(("decode", "threshold"), ("threshold", "suppression"), ("suppression", "detections")),
 )
+
+
+def _flow_part(ax: Axes, name: str, lit: bool, faded: bool) -> None:
+    """Draw one part of the diagram, framed boldly or faded."""
+    (left, middle, text), (wide, high) = FLOW[name], FLOW_SIZE
+    ax.add_patch(
+        patches.FancyBboxPatch(
+            (left + 0.06, middle - high),
+            wide - 0.12,
+            2 * high,
+            boxstyle="round,pad=0.03",
+            facecolor="#F0E442" if lit else "white",
+            edgecolor="#777777" if faded else "black",
+            linewidth=2.6 if lit else 1,
+        )
+    )
+    ink, weight = "#555555" if faded else "black", "bold" if lit else "normal"
+    ax.text(left + wide / 2, middle, text, ha="center", va="center", fontsize=9, color=ink, weight=weight)
 
 
 def data_flow(highlight: Sequence[str] = ()) -> Figure:
@@ -312,36 +331,13 @@ def data_flow(highlight: Sequence[str] = ()) -> Figure:
     """
     if unknown := sorted(set(highlight) - FLOW.keys()):
         raise ValueError(f"{', '.join(unknown)}: no part of the diagram; there is {', '.join(FLOW)}.")
-    wide, high = 1.75, 0.36
+    wide, high = FLOW_SIZE
     fig, ax = plt.subplots(figsize=(11.6, 4.9), layout="constrained")
     for bottom, top, colour, text in ((3.6, 5.85, "#E69F00", "in training"), (0.0, 1.35, "#56B4E9", "in use")):
         ax.add_patch(patches.Rectangle((-0.15, bottom), 14.7, top - bottom, facecolor=colour, alpha=0.13, zorder=0))
         ax.text(0.05, top - 0.12, text, va="top", fontsize=11, style="italic")
-    for name, (left, middle, text) in FLOW.items():
-        lit = name in highlight
-        faded = bool(highlight) and not lit
-        ax.add_patch(
-            patches.FancyBboxPatch(
-                (left + 0.06, middle - high),
-                wide - 0.12,
-                2 * high,
-                boxstyle="round,pad=0.03",
-                facecolor="#F0E442" if lit else "white",
-                edgecolor="#777777" if faded else "black",
-                linewidth=2.6 if lit else 1,
-            )
-        )
-        ink = "#555555" if faded else "black"
-        ax.text(
-            left + wide / 2,
-            middle,
-            text,
-            ha="center",
-            va="center",
-            fontsize=9,
-            color=ink,
-            weight="bold" if lit else "normal",
-        )
+    for name in FLOW:
+        _flow_part(ax, name, lit=name in highlight, faded=bool(highlight) and name not in highlight)
     ax.text(0.05, 3.43, "in both", va="top", fontsize=11, style="italic")
     arrow = dict(arrowstyle="-|>", color="black", linewidth=1.1)
     for start, end in FLOW_ARROWS:

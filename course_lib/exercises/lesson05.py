@@ -1,4 +1,4 @@
-"""Checkers of lesson 5: suppression by hand, soft suppression, a score that knows its box, a scorer, a gate."""
+"""Checkers of lesson 5: suppression by hand, soft suppression, a score that knows its box, a scorer, a score threshold."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from course_lib.exercises.framework import Case, Draw, case, explain, fix, predi
 
 HITS = '''
 def find_hits(boxes, scores, objects):
-    """Whether each of the answers (boxes [D, 4], scores [D]) is a hit, [D] bool, for objects [N, 4]."""
+    """Whether each of the detections (boxes [D, 4], scores [D]) is a hit, [D] bool, for objects [N, 4]."""
     table = iou(boxes, objects)
     overlap, _ = table.max(dim=1)
     return overlap >= 0.5
@@ -38,10 +38,10 @@ predict(
 )
 
 
-# Cases of 5.2: what should hold, rows (x1, y1, x2, y2, score, label), threshold, least.
+# Cases of 5.2: what should hold, rows (x1, y1, x2, y2, score, label), iou_threshold, score_threshold.
 SOFT = [
     ("a lone box should keep its score", [(2.0, 1, 7, 4, 0.8, 1)], 0.4, 0.1),
-    ("a box whose score is not above `least` should go", [(2.0, 1, 7, 4, 0.25, 3)], 0.4, 0.25),
+    ("a box whose score is not above `score_threshold` should go", [(2.0, 1, 7, 4, 0.25, 3)], 0.4, 0.25),
     ("nothing should give two empty tensors", [], 0.4, 0.1),
     ("a box that overlaps a better one should stay with a lower score",
      [(2.0, 1, 7, 4, 0.8, 1), (3, 1, 8, 4, 0.9, 1)], 0.4, 0.1),
@@ -65,24 +65,24 @@ SOFT = [
      [(1.0, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)], 0.4, 0.1),
 ]  # fmt: skip
 
-# Cases of 5.4: what should hold, answers, their scores, objects.
+# Cases of 5.4: what should hold, detections, their scores, objects.
 THING, PAIR = [[1.0, 1, 5, 4]], [[0.0, 0, 10, 4], [2, 0, 12, 4]]
 ROW = [[0.0, 0, 10, 4], [1, 0, 11, 4], [2, 0, 12, 4]]
 CLAIMED = [
     ("a box on an object should be a hit", THING, [0.9], THING),
     ("an IoU of exactly one half should be enough", [[0.0, 0, 2, 2]], [0.9], [[0.0, 0, 4, 2]]),
     ("without objects nothing should be a hit", THING, [0.9], []),
-    ("no answers should give [0]", [], [], THING),
+    ("no detections should give [0]", [], [], THING),
     ("an object should be claimed once", THING * 2, [0.9, 0.6], THING),
     ("the better score should go first", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.6, 0.9], THING),
     ("an object that was claimed stays claimed", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.9, 0.6], THING),
     ("of equal scores the first should claim the object", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.5, 0.5], THING),
-    ("an answer that reaches no object should leave it to the next", [[0.0, 0, 2, 3], [1, 1, 5, 4]], [0.9, 0.5], THING),
-    ("without objects and without answers the result should be [0]", [], [], []),
-    ("an answer should take the object that is left", [[0.0, 0, 10, 4], [1, 0, 10, 4]], [0.9, 0.8], PAIR),
-    ("an answer should take the object that is left, however many are gone",
+    ("a detection that reaches no object should leave it to the next", [[0.0, 0, 2, 3], [1, 1, 5, 4]], [0.9, 0.5], THING),
+    ("without objects and without detections the result should be [0]", [], [], []),
+    ("a detection should take the object that is left", [[0.0, 0, 10, 4], [1, 0, 10, 4]], [0.9, 0.8], PAIR),
+    ("a detection should take the object that is left, however many are gone",
      [[0.0, 0, 10, 4]] * 3, [0.9, 0.8, 0.7], ROW),
-    ("an answer should take the object that it overlaps most",
+    ("a detection should take the object that it overlaps most",
      [[2.0, 0, 12, 4], [4, 0, 14, 4], [0, 0, 10, 4]], [0.9, 0.8, 0.7], PAIR),
 ]  # fmt: skip
 
@@ -121,25 +121,25 @@ def _ratio(a: list[float], b: list[float]) -> float:
 def soft_suppression(draw: Draw) -> Iterator[Case]:
     """Oracle: a list of those that wait, with plain numbers."""
 
-    def oracle(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, least: float) -> tuple:
+    def oracle(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float, score_threshold: float) -> tuple:
         waiting = [[s, i] for i, s in enumerate(scores.tolist())]
         places, kinds, kept = boxes.tolist(), labels.tolist(), []
         while waiting:
             top = max(waiting, key=lambda pair: (pair[0], -pair[1]))
-            if not top[0] > least:
+            if not top[0] > score_threshold:
                 break
             waiting.remove(top)
             kept.append(top)
             for pair in waiting:
                 ratio = _ratio(places[top[1]], places[pair[1]])
-                if kinds[pair[1]] == kinds[top[1]] and ratio > threshold:
+                if kinds[pair[1]] == kinds[top[1]] and ratio > iou_threshold:
                     pair[0] *= 1 - ratio
         indices = torch.tensor([i for _, i in kept], dtype=torch.int64, device=boxes.device)
         return indices, scores.new_tensor([s for s, _ in kept])
 
-    for says, rows, threshold, least in SOFT:
+    for says, rows, iou_threshold, score_threshold in SOFT:
         table = torch.tensor(rows).reshape(-1, 6)
-        yield case(says, oracle, table[:, :4], table[:, 4], table[:, 5].long(), threshold, least)
+        yield case(says, oracle, table[:, :4], table[:, 4], table[:, 5].long(), iou_threshold, score_threshold)
     for n in (3, 5, 9, 14):
         scores = (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
         labels = draw.integers(n, low=1, high=4)
@@ -180,14 +180,14 @@ def quality_loss(draw: Draw) -> Iterator[Case]:
 
 @fix("5.4", "find_hits", stub=HITS, minutes=12, difficulty=2)
 def find_hits(draw: Draw) -> Iterator[Case]:
-    """Oracle: answer by answer, with plain numbers."""
+    """Oracle: detection by detection, with plain numbers."""
 
     def oracle(boxes: Tensor, scores: Tensor, objects: Tensor) -> Tensor:
-        answers, points, things = boxes.tolist(), scores.tolist(), objects.tolist()
-        free, out = list(range(len(things))), [False] * len(answers)
-        for i in sorted(range(len(answers)), key=lambda i: (-points[i], i)):
-            best = max(free, key=lambda j: _ratio(answers[i], things[j]), default=None)
-            if best is not None and _ratio(answers[i], things[best]) >= 0.5:
+        rows, points, things = boxes.tolist(), scores.tolist(), objects.tolist()
+        free, out = list(range(len(things))), [False] * len(rows)
+        for i in sorted(range(len(rows)), key=lambda i: (-points[i], i)):
+            best = max(free, key=lambda j: _ratio(rows[i], things[j]), default=None)
+            if best is not None and _ratio(rows[i], things[best]) >= 0.5:
                 out[i] = True
                 free.remove(best)
         return torch.tensor(out, dtype=torch.bool, device=boxes.device)
@@ -197,14 +197,14 @@ def find_hits(draw: Draw) -> Iterator[Case]:
         moved = chosen + draw.integers(n, 4, low=-1, high=2)
         return moved, (torch.randperm(n, generator=draw.generator) + 1) / (n + 1)
 
-    for says, answers, scores, objects in CLAIMED:
-        boxes, things = (torch.tensor(rows).reshape(-1, 4) for rows in (answers, objects))
+    for says, detections, scores, objects in CLAIMED:
+        boxes, things = (torch.tensor(rows).reshape(-1, 4) for rows in (detections, objects))
         yield case(says, oracle, boxes, torch.tensor(scores), things)
     for d, n in ((3, 2), (6, 3), (12, 4)):
         things = draw.boxes(n, 30, 20)
         boxes, scores = near(things, d)
         yield case(
-            "going down the scores, each answer should claim the free object that it overlaps most",
+            "going down the scores, each detection should claim the free object that it overlaps most",
             oracle,
             boxes,
             scores,
@@ -214,46 +214,50 @@ def find_hits(draw: Draw) -> Iterator[Case]:
 
 @write("5.5", "best_threshold", minutes=20, difficulty=2, tolerance=1e-5)
 def best_threshold(draw: Draw) -> Iterator[Case]:
-    """Oracle: gate by gate, counting."""
+    """Oracle: threshold by threshold, counting."""
 
     def oracle(scores: Tensor, hits: Tensor, objects: int) -> tuple[float, float]:
         points, right, best = scores.tolist(), hits.tolist(), (1.0, 0.0)
         if points:
             best = (max(points), -1.0)
-        for gate in sorted(set(points), reverse=True):
-            passing = [h for s, h in zip(points, right, strict=True) if s >= gate]
+        for threshold in sorted(set(points), reverse=True):
+            passing = [h for s, h in zip(points, right, strict=True) if s >= threshold]
             value = 2 * sum(passing) / (len(passing) + objects)
             if value > best[1] + 1e-12:
-                best = (gate, value)
+                best = (threshold, value)
         return best
 
     def given(scores: list[float], hits: str, objects: int) -> tuple:
         return torch.tensor(scores), torch.tensor([h == "+" for h in hits]), objects
 
-    yield case("one answer, one object, one hit", oracle, *given([0.75], "+", 1))
-    yield case("without answers (1.0, 0.0)", oracle, torch.zeros(0), torch.zeros(0, dtype=torch.bool), 3)
+    yield case("one detection, one object, one hit", oracle, *given([0.75], "+", 1))
+    yield case("without detections (1.0, 0.0)", oracle, torch.zeros(0), torch.zeros(0, dtype=torch.bool), 3)
     yield case("missed objects should cost as well", oracle, *given([0.5], "+", 4))
     yield case("without a hit the highest score, with F1 0", oracle, *given([0.25, 0.75], "--", 2))
     yield case("equal scores should pass together", oracle, *given([0.75, 0.75], "+-", 1))
-    yield case("of equally good gates the highest", oracle, *given([0.5, 0.75], "-+", 1))
-    yield case("a lower gate may be better", oracle, *given([0.25, 0.75, 0.5], "+++", 3))
-    yield case("a gate may be better after a worse one", oracle, *given([0.9, 0.8, 0.7, 0.6], "+-++", 4))
+    yield case("of equally good thresholds the highest", oracle, *given([0.5, 0.75], "-+", 1))
+    yield case("a lower threshold may be better", oracle, *given([0.25, 0.75, 0.5], "+++", 3))
+    yield case("a threshold may be better after a worse one", oracle, *given([0.9, 0.8, 0.7, 0.6], "+-++", 4))
     yield case("only scores that occur can be chosen, with all their digits", oracle, *given([0.12345], "+", 1))
     yield case(
         "only scores that occur can be chosen, with all their digits", oracle, *given([0.98765, 0.00123], "-+", 1)
     )
     falling = [0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
-    yield case("two gates with the same F1 should give the higher one", oracle, *given(falling, "-+++--+", 5))
+    yield case("two thresholds with the same F1 should give the higher one", oracle, *given(falling, "-+++--+", 5))
     yield case(
-        "two gates with the same F1 should give the higher one", oracle, *given([0.875, 0.75, 0.625, 0.5], "+--+", 2)
+        "two thresholds with the same F1 should give the higher one",
+        oracle,
+        *given([0.875, 0.75, 0.625, 0.5], "+--+", 2),
     )
     yield case(
         "scores need not be sorted, and ties may be anywhere", oracle, *given([0.875, 0.5, 0.875, 0.25], "++--", 4)
     )
-    yield case("any number of gates should be tried", oracle, *given([k / 16 for k in range(16, 0, -1)], "+" * 16, 16))
+    yield case(
+        "any number of thresholds should be tried", oracle, *given([k / 16 for k in range(16, 0, -1)], "+" * 16, 16)
+    )
     for d, objects in ((5, 3), (9, 4), (20, 30)):
         scores = draw.integers(d, low=1, high=8) / 8 + draw.integer(0, 99) / 1000
-        yield case("the best gate of all should be found", oracle, scores, draw.uniform(d) < 0.6, objects)
+        yield case("the best threshold of all should be found", oracle, scores, draw.uniform(d) < 0.6, objects)
 
 
 explain("5.6", minutes=10, difficulty=2)

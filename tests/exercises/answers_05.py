@@ -7,15 +7,15 @@ from trials import right, wrong
 # --- 5.2 soft_suppression ----------------------------------------------------------------------------------------
 
 
-def _soft(boxes, scores, labels, threshold, least, *, clash=None, factor=None, at_least=False):
+def _soft(boxes, scores, labels, iou_threshold, score_threshold, *, clash=None, factor=None, at_least=False):
     """Soft suppression with replaceable parts."""
     table, now = box_iou(boxes, boxes), scores.clone()
-    clash = clash or (lambda row, same: same & (row > threshold))
+    clash = clash or (lambda row, same: same & (row > iou_threshold))
     factor = factor or (lambda row: 1 - row)
     left, indices, points = list(range(len(boxes))), [], []
     while left:
         best = max(left, key=lambda i: (now[i].item(), -i))
-        if now[best] < least or now[best] == least and not at_least:
+        if now[best] < score_threshold or now[best] == score_threshold and not at_least:
             break
         left.remove(best)
         indices.append(best)
@@ -28,19 +28,19 @@ def _soft(boxes, scores, labels, threshold, least, *, clash=None, factor=None, a
 
 
 @right("5.2", "a list of those that are left")
-def soft_list(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least)
+def soft_list(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold)
 
 
 @right("5.2", "whole table of factors first")
-def soft_factors(boxes, scores, labels, threshold, least):
+def soft_factors(boxes, scores, labels, iou_threshold, score_threshold):
     table = box_iou(boxes, boxes)
-    factors = torch.where((labels[:, None] == labels) & (table > threshold), 1 - table, torch.ones_like(table))
+    factors = torch.where((labels[:, None] == labels) & (table > iou_threshold), 1 - table, torch.ones_like(table))
     now, gone = scores.clone(), torch.zeros(len(scores), dtype=torch.bool, device=boxes.device)
     indices, points = [scores.new_zeros(0, dtype=torch.int64)], [scores.new_zeros(0)]
     for _ in range(len(scores)):
         value, place = torch.where(gone, -torch.ones_like(now), now).max(dim=0)
-        if not value > least:
+        if not value > score_threshold:
             break
         indices.append(place[None])
         points.append(value[None])
@@ -50,173 +50,181 @@ def soft_factors(boxes, scores, labels, threshold, least):
 
 
 @wrong("5.2", "the lesson's own suppression", says="lower score")
-def soft_hard(boxes, scores, labels, threshold, least):
-    kept = batched_nms(boxes, scores, labels, threshold)
-    kept = kept[scores[kept] > least]
+def soft_hard(boxes, scores, labels, iou_threshold, score_threshold):
+    kept = batched_nms(boxes, scores, labels, iou_threshold)
+    kept = kept[scores[kept] > score_threshold]
     return kept, scores[kept]
 
 
-@wrong("5.2", "keep everything", says="not above `least`")
-def soft_everything(boxes, scores, labels, threshold, least):
+@wrong("5.2", "keep everything", says="not above `score_threshold`")
+def soft_everything(boxes, scores, labels, iou_threshold, score_threshold):
     order = scores.argsort(descending=True, stable=True)
     return order, scores[order]
 
 
-@wrong("5.2", "keep all above least, unchanged", says="lower score")
-def soft_unchanged(boxes, scores, labels, threshold, least):
+@wrong("5.2", "keep all above score_threshold, unchanged", says="lower score")
+def soft_unchanged(boxes, scores, labels, iou_threshold, score_threshold):
     order = scores.argsort(descending=True, stable=True)
-    order = order[scores[order] > least]
+    order = order[scores[order] > score_threshold]
     return order, scores[order]
 
 
 @wrong("5.2", "keep nothing", says="lone box")
-def soft_nothing(boxes, scores, labels, threshold, least):
+def soft_nothing(boxes, scores, labels, iou_threshold, score_threshold):
     return torch.zeros(0, dtype=torch.int64, device=boxes.device), scores.new_zeros(0)
 
 
 @wrong("5.2", "class-agnostic", says="different classes")
-def soft_agnostic(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, torch.ones_like(labels), threshold, least)
+def soft_agnostic(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, torch.ones_like(labels), iou_threshold, score_threshold)
 
 
 @wrong("5.2", "only other classes", says="a better one should stay")
-def soft_other_classes(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, clash=lambda row, same: ~same & (row > threshold))
+def soft_other_classes(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(
+        boxes, scores, labels, iou_threshold, score_threshold, clash=lambda row, same: ~same & (row > iou_threshold)
+    )
 
 
 @wrong("5.2", "sorted once and for all", says="another box may be the best")
-def soft_sorted_once(boxes, scores, labels, threshold, least):
+def soft_sorted_once(boxes, scores, labels, iou_threshold, score_threshold):
     table, now = box_iou(boxes, boxes), scores.clone()
     indices, points = [], []
     order = scores.argsort(descending=True, stable=True).tolist()
     for place, i in enumerate(order):
-        if now[i] <= least:
+        if now[i] <= score_threshold:
             continue
         indices.append(i)
         points.append(now[i].item())
         for j in order[place + 1 :]:
-            if labels[i] == labels[j] and table[i, j] > threshold:
+            if labels[i] == labels[j] and table[i, j] > iou_threshold:
                 now[j] = now[j] * (1 - table[i, j])
     return torch.tensor(indices, dtype=torch.int64, device=boxes.device), scores.new_tensor(points)
 
 
 @wrong("5.2", "in the order of the list", says="lower score")
-def soft_list_order(boxes, scores, labels, threshold, least):
-    indices, points = _soft(boxes, scores, labels, threshold, least)
+def soft_list_order(boxes, scores, labels, iou_threshold, score_threshold):
+    indices, points = _soft(boxes, scores, labels, iou_threshold, score_threshold)
     order = indices.argsort()
     return indices[order], points[order]
 
 
 @wrong("5.2", "worst first", says="lower score")
-def soft_worst_first(boxes, scores, labels, threshold, least):
-    indices, points = _soft(boxes, scores, labels, threshold, least)
+def soft_worst_first(boxes, scores, labels, iou_threshold, score_threshold):
+    indices, points = _soft(boxes, scores, labels, iou_threshold, score_threshold)
     return indices.flip(0), points.flip(0)
 
 
 @wrong("5.2", "at the threshold as well", says="exactly the threshold")
-def soft_at_threshold(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, clash=lambda row, same: same & (row >= threshold))
+def soft_at_threshold(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(
+        boxes, scores, labels, iou_threshold, score_threshold, clash=lambda row, same: same & (row >= iou_threshold)
+    )
 
 
-@wrong("5.2", "scores equal to least are kept", says="not above `least`")
-def soft_at_least(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, at_least=True)
+@wrong("5.2", "scores equal to score_threshold are kept", says="not above `score_threshold`")
+def soft_at_least(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, at_least=True)
 
 
 @wrong("5.2", "ranks in place of indices", says="lower score")
-def soft_ranks(boxes, scores, labels, threshold, least):
+def soft_ranks(boxes, scores, labels, iou_threshold, score_threshold):
     order = scores.argsort(descending=True, stable=True)
-    return _soft(boxes[order], scores[order], labels[order], threshold, least)
+    return _soft(boxes[order], scores[order], labels[order], iou_threshold, score_threshold)
 
 
 @wrong("5.2", "later one first among equals", says="earlier box should go first")
-def soft_later_first(boxes, scores, labels, threshold, least):
-    indices, points = _soft(boxes.flip(0), scores.flip(0), labels.flip(0), threshold, least)
+def soft_later_first(boxes, scores, labels, iou_threshold, score_threshold):
+    indices, points = _soft(boxes.flip(0), scores.flip(0), labels.flip(0), iou_threshold, score_threshold)
     return len(boxes) - 1 - indices, points
 
 
 @wrong("5.2", "multiplied by the IoU", says="lower score")
-def soft_times_iou(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, factor=lambda row: row)
+def soft_times_iou(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, factor=lambda row: row)
 
 
 @wrong("5.2", "the Gaussian version", says="lower score")
-def soft_gaussian(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, factor=lambda row: (-(row**2) / 0.5).exp())
+def soft_gaussian(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, factor=lambda row: (-(row**2) / 0.5).exp())
 
 
 @wrong("5.2", "the original scores are returned", says="lower score")
-def soft_old_scores(boxes, scores, labels, threshold, least):
-    indices, _ = _soft(boxes, scores, labels, threshold, least)
+def soft_old_scores(boxes, scores, labels, iou_threshold, score_threshold):
+    indices, _ = _soft(boxes, scores, labels, iou_threshold, score_threshold)
     return indices, scores[indices]
 
 
 @wrong("5.2", "every overlap counts, whatever the threshold", says="exactly the threshold")
-def soft_no_threshold(boxes, scores, labels, threshold, least):
-    return _soft(boxes, scores, labels, threshold, least, clash=lambda row, same: same & (row > 0))
+def soft_no_threshold(boxes, scores, labels, iou_threshold, score_threshold):
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, clash=lambda row, same: same & (row > 0))
 
 
 @wrong("5.2", "lowered by the best box only", says="earlier box should go first")
-def soft_once(boxes, scores, labels, threshold, least):
+def soft_once(boxes, scores, labels, iou_threshold, score_threshold):
     table, now = box_iou(boxes, boxes), scores.clone()
     for i in range(len(boxes)):
         better = [
-            j for j in range(len(boxes)) if scores[j] > scores[i] and labels[i] == labels[j] and table[i, j] > threshold
+            j
+            for j in range(len(boxes))
+            if scores[j] > scores[i] and labels[i] == labels[j] and table[i, j] > iou_threshold
         ]
         if better:
             now[i] = scores[i] * (1 - table[i, max(better, key=lambda j: scores[j].item())])
     order = now.argsort(descending=True, stable=True)
-    order = order[now[order] > least]
+    order = order[now[order] > score_threshold]
     return order, now[order]
 
 
 @wrong("5.2", "crashes on nothing", says="two empty tensors")
-def soft_crash(boxes, scores, labels, threshold, least):
+def soft_crash(boxes, scores, labels, iou_threshold, score_threshold):
     scores.argmax()
-    return _soft(boxes, scores, labels, threshold, least)
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold)
 
 
 @wrong("5.2", "scores changed in place", says="input should stay", only_behaviour=True)
-def soft_in_place(boxes, scores, labels, threshold, least):
-    result = _soft(boxes, scores, labels, threshold, least)
+def soft_in_place(boxes, scores, labels, iou_threshold, score_threshold):
+    result = _soft(boxes, scores, labels, iou_threshold, score_threshold)
     scores[result[0]] = result[1]
     return result
 
 
-def _moved_apart(boxes, scores, labels, threshold, least, shift):
+def _moved_apart(boxes, scores, labels, iou_threshold, score_threshold, shift):
     """Classes kept apart by moving each somewhere else."""
-    return _soft(boxes + (labels * shift).to(boxes)[:, None], scores, torch.ones_like(labels), threshold, least)
+    return _soft(
+        boxes + (labels * shift).to(boxes)[:, None], scores, torch.ones_like(labels), iou_threshold, score_threshold
+    )
 
 
 @wrong("5.2", "classes moved apart by the largest corner", says="wherever they lie")
-def soft_offset(boxes, scores, labels, threshold, least):
+def soft_offset(boxes, scores, labels, iou_threshold, score_threshold):
     shift = boxes.max() + 1 if boxes.numel() else 0
-    return _moved_apart(boxes, scores, labels, threshold, least, shift)
+    return _moved_apart(boxes, scores, labels, iou_threshold, score_threshold, shift)
 
 
 @wrong("5.2", "classes moved apart by 1000", says="wherever they lie")
-def soft_thousand(boxes, scores, labels, threshold, least):
-    return _moved_apart(boxes, scores, labels, threshold, least, 1000)
+def soft_thousand(boxes, scores, labels, iou_threshold, score_threshold):
+    return _moved_apart(boxes, scores, labels, iou_threshold, score_threshold, 1000)
 
 
 @wrong("5.2", "boxes cut at the picture", says="wherever they lie")
-def soft_cut(boxes, scores, labels, threshold, least):
+def soft_cut(boxes, scores, labels, iou_threshold, score_threshold):
     moved = boxes.clamp(min=0)
-    return _soft(moved, scores, labels, threshold, least)
+    return _soft(moved, scores, labels, iou_threshold, score_threshold)
 
 
 @wrong("5.2", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
-def soft_empty_cpu(boxes, scores, labels, threshold, least):
+def soft_empty_cpu(boxes, scores, labels, iou_threshold, score_threshold):
     if len(boxes) == 0:
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=scores.dtype)
-    return _soft(boxes, scores, labels, threshold, least)
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold)
 
 
 @wrong("5.2", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
-def soft_empty_float32(boxes, scores, labels, threshold, least):
+def soft_empty_float32(boxes, scores, labels, iou_threshold, score_threshold):
     if len(boxes) == 0:
         return labels.new_zeros(0), torch.zeros(0, device=boxes.device)
-    return _soft(boxes, scores, labels, threshold, least)
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold)
 
 
 # --- 5.3 quality_loss --------------------------------------------------------------------------------------------
@@ -575,7 +583,7 @@ def gate_above(scores, hits, objects):
     return max(rows, key=lambda row: row[1], default=(1.0, 0.0))
 
 
-@wrong("5.5", "crashes without answers", says="without answers")
+@wrong("5.5", "crashes without answers", says="without detections")
 def gate_crash(scores, hits, objects):
     return max(_gates(scores, hits, objects), key=lambda row: row[1])
 
@@ -607,7 +615,7 @@ def gate_in_place(scores, hits, objects):
     return result
 
 
-@wrong("5.5", "stops when F1 no longer rises", says="a gate may be better after a worse one")
+@wrong("5.5", "stops when F1 no longer rises", says="a threshold may be better after a worse one")
 def gate_stops(scores, hits, objects):
     best = None
     for gate, f1 in _gates(scores, hits, objects):
@@ -617,7 +625,7 @@ def gate_stops(scores, hits, objects):
     return best or (1.0, 0.0)
 
 
-@wrong("5.5", "stops when F1 falls", says="a gate may be better after a worse one")
+@wrong("5.5", "stops when F1 falls", says="a threshold may be better after a worse one")
 def gate_stops_falling(scores, hits, objects):
     best = None
     for gate, f1 in _gates(scores, hits, objects):
@@ -628,7 +636,7 @@ def gate_stops_falling(scores, hits, objects):
     return best or (1.0, 0.0)
 
 
-@wrong("5.5", "rounding decides between equals", says="two gates with the same F1")
+@wrong("5.5", "rounding decides between equals", says="two thresholds with the same F1")
 def gate_harmonic(scores, hits, objects):
     def f1(right, passing, objects):
         p, r = right / passing, right / objects

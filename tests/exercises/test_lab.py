@@ -227,8 +227,11 @@ def test_the_command(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    for folder, reason in ((tmp_path / "no" / "such" / "mine", "there is no folder"), (tmp_path / "file", "is a file"),
-                           (tmp_path / "file" / "mine", "is a file")):
+    for folder, reason in (
+        (tmp_path / "no" / "such" / "mine", "there is no folder"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file" / "mine", "is a file"),
+    ):
         monkeypatch.setattr(sys, "argv", ["lab", "--no-open", "--folder", str(folder)])
         with pytest.raises(SystemExit) as left:
             lab.main()

@@ -10,7 +10,15 @@ from house.notebooks import ROOT, demand
 ALIASES = {"pytorch": "torch"}
 CONDA_ONLY = {"python", "pip"}
 MISSION = {"jupyterlab", "torch", "torchvision", "matplotlib", "nbval"}
-COME_ALONG = {"ipython", "jupyter-client", "pyyaml", "nbclient", "nbconvert", "nbformat", "pygments"}  # with JupyterLab and nbval
+COME_ALONG = {
+    "ipython",
+    "jupyter-client",
+    "pyyaml",
+    "nbclient",
+    "nbconvert",
+    "nbformat",
+    "pygments",
+}  # with JupyterLab and nbval
 
 
 def split(requirement: str) -> tuple[str, str]:
