@@ -394,50 +394,6 @@ def objects_with_boxes(
     return fig
 
 
-def matched_boxes(
-    image: Tensor,
-    boxes: Tensor,
-    default_boxes: Tensor,
-    matches: Tensor,
-    forced: Tensor,
-    counts: Sequence[int],
-    titles: Sequence[str],
-) -> Figure:
-    """One panel a level: the objects (black, lettered) and the default boxes that answer for them, in their colour.
-
-    Every such box has its object's letter at its centre. Forced boxes are dashed and carry a star. Drawing only: who
-    answers for whom is decided elsewhere.
-
-    Args:
-        image: [3, H, W].
-        boxes: objects [N, 4].
-        default_boxes: [M, 4], level after level.
-        matches: [M], index of the object, or negative.
-        forced: [M] bool.
-        counts: number of default boxes of each level.
-        titles: one a level.
-    """
-    fig, axes = plt.subplots(
-        1, len(counts), figsize=(3.0 * len(counts), 3.3), squeeze=False, layout="constrained", sharey=True
-    )
-    levels = zip(
-        default_boxes.split(list(counts)), matches.split(list(counts)), forced.split(list(counts)), strict=True
-    )
-    for ax, title, (of_level, objects, pushed) in zip(axes.flat, titles, levels, strict=True):
-        picture(ax, image * 0.45 + 0.55)
-        ax.set_title(title, pad=14)  # room for the letters of objects at the upper edge
-        for index, box in enumerate(boxes):
-            box_outline(ax, box, "black", text=chr(65 + index % 26), width=1.2)
-        for box, owner, star in zip(of_level, objects.tolist(), pushed.tolist(), strict=True):
-            if owner >= 0:
-                box_outline(ax, box, owner % (len(PALETTE) - 1), dashed=star, width=1.4)
-                x, y = ((box[:2] + box[2:]) / 2).tolist()
-                letter = chr(65 + owner % 26) + ("★" if star else "")
-                ax.text(x, y, letter, fontsize=9, ha="center", va="center", zorder=6, clip_on=True)
-        ax.set(xlim=(0, image.shape[-1]), ylim=(image.shape[-2], 0))
-    return fig
-
-
 def one_answer(ax: Axes, image: Tensor, target: dict, found: dict, classes: Sequence[str], note: str = "") -> None:
     """One picture, its true box solid green, the predicted one dashed orange; the title names the predicted class.
 

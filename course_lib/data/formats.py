@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from course_lib.data.voc_files import Annotation, DataError, as_number, as_size, decode, read_bytes, read_text
+from course_lib.data.voc_files import Annotation, DataError, as_number, as_size, decode_text, read_bytes, read_text
 
 Numbers = list[float]
 
@@ -36,7 +36,7 @@ class CocoFile:
         """
         self.where, self._objects = where, defaultdict(list)
         try:
-            data = json.loads(decode(read_bytes(path, where), where))
+            data = json.loads(decode_text(read_bytes(path, where), where))
         except (ValueError, RecursionError) as error:
             if isinstance(error, DataError):
                 raise

@@ -77,7 +77,7 @@ def read_bytes(path: str | Path, where: str, remedy: str = "restore it") -> byte
         raise DataError(f"{where}: missing or not readable ({type(error).__name__}); {remedy}.") from error
 
 
-def decode(raw: bytes, where: str, declared: str = "") -> str:
+def decode_text(raw: bytes, where: str, declared: str = "") -> str:
     """A file's text: its byte-order mark counts, then the codec that it declares, then UTF-8."""
     marked = next((codec for mark, codec in MARKS.items() if raw.startswith(mark)), None)
     declared = declared.lower()
@@ -91,7 +91,7 @@ def decode(raw: bytes, where: str, declared: str = "") -> str:
 
 def read_text(path: str | Path, where: str) -> str:
     """The text of a list or table: UTF-8 with or without its mark, or UTF-16 as Windows' `>` writes it."""
-    text = decode(read_bytes(path, where), where)
+    text = decode_text(read_bytes(path, where), where)
     if "\0" in text:
         raise DataError(f"{where}: not UTF-8 text (it holds zero bytes); save it as UTF-8.")
     return text
@@ -131,7 +131,7 @@ def _xml(raw: bytes, where: str, notes: list[Note]) -> ElementTree.Element:
     if not raw.strip():
         raise DataError(f"{where}: the file is empty; restore it, or write <annotation/> if nothing is in the picture.")
     declared = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", raw)
-    text = decode(raw, where, declared[1].decode("ascii", "replace") if declared else "").lstrip("\ufeff \t\r\n")
+    text = decode_text(raw, where, declared[1].decode("ascii", "replace") if declared else "").lstrip("\ufeff \t\r\n")
     try:
         try:
             root = ElementTree.fromstring(text)
