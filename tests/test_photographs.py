@@ -28,7 +28,7 @@ def run_on(lesson: str, folder: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_lesson_1_on_microcontroller_boards(monkeypatch):
     printed = run_on("01", "micro", monkeypatch)
-    assert "micro/train: 100 pictures, 121 objects, 4 classes." in printed
+    assert "micro/train: 100 pictures, 121 objects, 4 classes; read as Pascal VOC" in printed
     assert "15 had more and keep their largest" in printed
     for metric in ("accuracy", "edge_error_share"):
         (line,) = [line for line in printed.splitlines() if line.startswith(f"{metric}: ")]

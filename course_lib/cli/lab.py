@@ -39,12 +39,17 @@ def fingerprint(text: str) -> str | None:
 
 
 def released(path: Path) -> str:
-    """A lesson as it is put into the working copy: links to the solutions point back into `notebooks/`."""
+    """A lesson as it is put into the working copy: without outputs, so that no answer stands below its question.
+
+    Links to the solutions point back into `notebooks/`.
+    """
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             text = "".join(cell["source"]).replace("](solutions/", "](../notebooks/solutions/")
             cell["source"] = text.splitlines(keepends=True)
+        else:
+            cell["outputs"], cell["execution_count"] = [], None
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -661,6 +661,6 @@ def gate_rounded(scores, hits, objects):
     return round(gate, 3), f1
 
 
-@wrong("5.5", "ten gates at most", says="any number of gates")
+@wrong("5.5", "ten gates at most", says="any number of thresholds")
 def gate_ten(scores, hits, objects):
     return max(_gates(scores, hits, objects)[:10], key=lambda row: row[1], default=(1.0, 0.0))

@@ -255,3 +255,12 @@ def test_jupyterlab_opens_without_its_question_about_news(monkeypatch):
 
     disabled = get_static_page_config(level="all")["disabledExtensions"]
     assert disabled["@jupyterlab/apputils-extension:announcements"] is True
+
+
+def test_the_copy_holds_no_outputs():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(lab.released(path))["cells"]
+        assert all(
+            not cell["outputs"] and cell["execution_count"] is None for cell in cells if cell["cell_type"] == "code"
+        )
+        assert lab.fingerprint(lab.released(path)) is not None
