@@ -145,14 +145,18 @@ class VOCFolder(Dataset):
                 self._annotations[name] = error
 
     def _weigh(self) -> None:
-        """Look at all boxes of the folder together, also those of other splits, before one is mended."""
+        """Look at all boxes of the folder together, also those of other splits, before one is mended.
+
+        The real sizes of other splits' pictures are only asked for where this split's annotations declare wrong ones.
+        """
         known = {sample.name: sample.size[::-1] for sample in self._samples}
+        odd = any(sample.label.size not in (None, known[sample.name]) for sample in self._samples)
         judged, files = [], self._labels.folder.files
         for name, label in self._annotations.items():
             pictures = self._labels.entries[name].pictures
             if isinstance(label, Annotation) and label.names and pictures:
-                real = (1, 1) if label.relative else known.get(name) or picture_size(files[pictures[0]], label.size)
-                judged.append((label, real))
+                other = picture_size(files[pictures[0]], label.size) if odd and name not in known else label.size
+                judged.append((label, (1, 1) if label.relative else known.get(name, other)))
         declared = [(label, real) for label, real in judged if real and label.size]
         mending.one_size_for_all(str(self.root), declared)
         self._scale = mending.size_rule(pair for pair in declared if pair[0].size not in (pair[1], pair[1][::-1]))
