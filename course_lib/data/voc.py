@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from course_lib.data import mending
 from course_lib.data.layouts import FORMS, Entry, common_folder, find_labels, split_names
 from course_lib.data.mending import LEFT_OUT, MENDED, MISHAPS, NOTED
-from course_lib.data.transforms import letterbox, letterbox_boxes
+from course_lib.data.transforms import letterbox_boxes, letterbox_picture
 from course_lib.data.voc_files import (
     Annotation,
     DataError,
@@ -300,7 +300,7 @@ class VOCFolder(Dataset):
     def _fit(self, pixels: np.ndarray) -> Tensor:
         """A picture [3, H, W] uint8, letterboxed if asked."""
         image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-        return image if self.size is None else letterbox(image, {"boxes": torch.zeros(0, 4)}, self.size)[0]
+        return image if self.size is None else letterbox_picture(image, self.size)
 
     def _number(self, label: Annotation, index: int, where: str) -> int:
         """The label of an object's class; 0 for another class that is left out."""
