@@ -134,6 +134,23 @@ def test_one_size_rule_for_all_pictures(real, declared, kind, factor, tmp_path: 
         assert target["boxes"][0].tolist() == [v * factor for v in (a - 1, b - 1, c, d)]
 
 
+def test_the_size_rule_is_the_folders_and_not_the_splits(tmp_path: Path) -> None:
+    """Alone, p0's picture might be an enlargement; p3's box does not fit into what is declared."""
+    boxes = [(20, 20, 200, 150), (50, 60, 280, 190), (300, 100, 580, 390), (400, 250, 590, 395)]
+    write(tmp_path, boxes, (300, 200), [(600, 400)] * 4)
+    put(tmp_path / "val.txt", "p0\n")
+    put(tmp_path / "train.txt", "p1\np2\np3\n")
+    for split in ("val", "train"):
+        assert {note.kind for note in VOCFolder(tmp_path, split).notes} == {"size"}
+
+
+def test_a_fault_is_seen_from_every_split(tmp_path: Path) -> None:
+    write(tmp_path, [(a, b, c - a, d - b) for a, b, c, d in FAR])
+    put(tmp_path / "val.txt", "p1\n")  # the one box that could be right
+    with pytest.raises(DataError, match="4 of 5 boxes"):
+        VOCFolder(tmp_path, "val")
+
+
 def test_one_declared_size_for_pictures_of_several_is_refused(tmp_path: Path) -> None:
     real = [(200, 150), (220, 180), (120, 160), (100, 100)]
     write(tmp_path, [(5, 5, 60, 70)] * 4, (100, 100), real)

@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +60,7 @@ class Labels:
     notes: list[Note] = field(default_factory=list)
 
 
+@cache
 def split_word(path: str, whole: bool = True) -> str | None:
     """The split that a folder on a path names (`valid`, `train2017`, `test_images`), or any word in it if not `whole`."""
     for part in reversed(path.split("/")):
@@ -83,18 +84,24 @@ def last(path: str) -> str:
 def bare(path: str) -> str:
     """A path without a picture's or an annotation's suffix."""
     stem, dot, suffix = path.rpartition(".")
-    return stem if stem and dot + suffix.lower() in picture_suffixes() | {".xml", ".txt"} else path
+    known = stem and ((suffix := dot + suffix.lower()) in picture_suffixes() or suffix in (".xml", ".txt"))
+    return stem if known else path
 
 
 def plain(path: str) -> str:
     """A path without words that only say what lies in a folder: images/train → train, test_labels → test."""
-    *folders, file = path.split("/")
+    folder, _, file = path.rpartition("/")
+    return _plain_folder(folder) + file if folder else file
+
+
+@cache
+def _plain_folder(folder: str) -> str:
     kept = []
-    for part in folders:
+    for part in folder.split("/"):
         words = re.split(r"[ _.-]", part)
         left = [word for word in words if word.lower() not in FOLDER_WORDS]
         kept.append(part if len(left) == len(words) else "_".join(left))
-    return "/".join([part for part in kept if part] + [file])
+    return "".join(part + "/" for part in kept if part)
 
 
 def common_folder(paths: Iterable[str]) -> str:

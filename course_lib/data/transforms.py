@@ -51,12 +51,17 @@ def letterbox(image: Tensor, target: dict[str, Tensor], size: tuple[int, int]) -
         target: boxes [N, 4] in the picture's pixels; none is dropped.
         size: (H, W) of the result.
     """
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image.clone(), {key: value.clone() for key, value in target.items()}
-    image_size = tuple(image.shape[-2:])
+    boxes = letterbox_boxes(target["boxes"], tuple(image.shape[-2:]), size)
     rest = {key: value.clone() for key, value in target.items() if key != "boxes"}
-    boxed = _letterbox(tv_tensors.Image(image), image_size, size, _grey(image))
-    return boxed.contiguous(), {"boxes": letterbox_boxes(target["boxes"], image_size, size), **rest}
+    return letterbox_picture(image, size), {"boxes": boxes, **rest}
+
+
+def letterbox_picture(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """What `letterbox` does to a picture [3, H, W], without boxes; `size` is (H, W) of the result."""
+    image_size = tuple(image.shape[-2:])
+    if image_size == tuple(size):
+        return image.clone()
+    return _letterbox(tv_tensors.Image(image), image_size, size, _grey(image)).contiguous()
 
 
 def letterbox_boxes(boxes: Tensor, image_size: tuple[int, int], size: tuple[int, int]) -> Tensor:

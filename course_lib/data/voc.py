@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from course_lib.data import mending
 from course_lib.data.layouts import FORMS, Entry, common_folder, find_labels, split_names
 from course_lib.data.mending import LEFT_OUT, MENDED, MISHAPS, NOTED
-from course_lib.data.transforms import letterbox, letterbox_boxes
+from course_lib.data.transforms import letterbox_boxes, letterbox_picture
 from course_lib.data.voc_files import (
     Annotation,
     DataError,
@@ -145,14 +145,18 @@ class VOCFolder(Dataset):
                 self._annotations[name] = error
 
     def _weigh(self) -> None:
-        """Look at all boxes of the folder together, also those of other splits, before one is mended."""
+        """Look at all boxes of the folder together, also those of other splits, before one is mended.
+
+        The real sizes of other splits' pictures are only asked for where this split's annotations declare wrong ones.
+        """
         known = {sample.name: sample.size[::-1] for sample in self._samples}
+        odd = any(sample.label.size not in (None, known[sample.name]) for sample in self._samples)
         judged, files = [], self._labels.folder.files
         for name, label in self._annotations.items():
             pictures = self._labels.entries[name].pictures
             if isinstance(label, Annotation) and label.names and pictures:
-                real = (1, 1) if label.relative else known.get(name) or picture_size(files[pictures[0]], label.size)
-                judged.append((label, real))
+                other = picture_size(files[pictures[0]], label.size) if odd and name not in known else label.size
+                judged.append((label, (1, 1) if label.relative else known.get(name, other)))
         declared = [(label, real) for label, real in judged if real and label.size]
         mending.one_size_for_all(str(self.root), declared)
         self._scale = mending.size_rule(pair for pair in declared if pair[0].size not in (pair[1], pair[1][::-1]))
@@ -296,7 +300,7 @@ class VOCFolder(Dataset):
     def _fit(self, pixels: np.ndarray) -> Tensor:
         """A picture [3, H, W] uint8, letterboxed if asked."""
         image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-        return image if self.size is None else letterbox(image, {"boxes": torch.zeros(0, 4)}, self.size)[0]
+        return image if self.size is None else letterbox_picture(image, self.size)
 
     def _number(self, label: Annotation, index: int, where: str) -> int:
         """The label of an object's class; 0 for another class that is left out."""

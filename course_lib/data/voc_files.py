@@ -115,7 +115,7 @@ def as_size(width: object, height: object) -> tuple[int, int] | None:
 def _corner(node: ElementTree.Element, tag: str, where: str) -> float:
     text = (node.findtext(tag) or "").strip()
     value = as_number(text)
-    if np.isnan(value):
+    if value != value:  # not a number
         raise DataError(f"{where}: <{tag}> is {text!r}, not a number; correct it or take the object out.")
     return value
 
