@@ -78,7 +78,8 @@ def giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
     width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
     height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
     overlap = width * height
-    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - overlap
+    areas = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1)
+    union = areas - overlap
     hull = (torch.maximum(x2, u2) - torch.minimum(x1, u1)) * (torch.maximum(y2, v2) - torch.minimum(y1, v1))
     return 1 - overlap / (union + 1e-7) + (hull - union) / (hull + 1e-7)
 
