@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from course_lib.exercises import framework, guard, verdict
 from course_lib.exercises.framework import CORRECT, NOT_STARTED, NOT_YET, Exercise, Plan, Result
 from course_lib.exercises.values import describe, snapshot
@@ -84,13 +86,28 @@ def _tags(cell: dict) -> list[str]:
 
 
 def tree_of(source: str) -> ast.Module | str:
-    """The syntax tree of a cell (magics and shell lines left out), or what is wrong with it."""
-    plain = "\n".join("pass" if re.match(r"\s*[%!?]", line) else line for line in source.split("\n"))
+    """The syntax tree of a cell as JupyterLab runs it, or what is wrong with it.
+
+    IPython itself takes prompts and a common indent away. Magics, shell lines and questions (`twin?`) are left out: what
+    they would do is no part of an answer. Of a cell magic that runs Python, such as `%%time`, the cell stays.
+    """
+    first, _, rest = source.lstrip().partition("\n")
+    if first.startswith("%%"):
+        source = rest if re.match(r"%%(time|timeit|capture|prun)\b", first) else ""
     try:
-        return ast.parse(plain)
+        tree = ast.parse(TransformerManager().transform_cell(source))
+        tree.body = [ast.Pass() if _is_magic(statement) else statement for statement in tree.body]
+        return ast.fix_missing_locations(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f" in line {error.lineno} of the cell" if getattr(error, "lineno", None) else ""
         return f"the cell is not valid Python{line}: {getattr(error, 'msg', error)}"
+
+
+def _is_magic(statement: ast.stmt) -> bool:
+    """Whether a statement is what IPython makes of a magic: a call of `get_ipython()`."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return False
+    return any(isinstance(node, ast.Name) and node.id == "get_ipython" for node in ast.walk(statement))
 
 
 def names(tree: ast.AST) -> set[str]:
@@ -313,10 +330,42 @@ class Child:
         self.folder.cleanup()
 
 
+NOTEBOOK = re.compile(r"\.ipynb(\.json)?$", re.IGNORECASE)  # the second is what some browsers save
+
+
+def _is_work(path: Path) -> bool:
+    """Whether a file is somebody's work: no checkpoint, and no shadow file that a Mac puts into an archive."""
+    hidden = (".ipynb_checkpoints", "__MACOSX")
+    return path.is_file() and not path.name.startswith(".") and not any(part in hidden for part in path.parts)
+
+
 def submissions(folder: Path) -> list[tuple[str, Path]]:
     """(name, file) of every notebook below a folder; the name is the path without its suffix."""
-    paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts and p.is_file()]
-    return [(p.relative_to(folder).with_suffix("").as_posix(), p) for p in paths]
+    paths = [p for p in sorted(folder.rglob("*")) if NOTEBOOK.search(p.name) and _is_work(p)]
+    return [(NOTEBOOK.sub("", p.relative_to(folder).as_posix()), p) for p in paths]
+
+
+def without_notebook(folder: Path) -> list[tuple[str, str]]:
+    """(name, what is there instead) of every entry of a folder that holds no notebook: nobody is left out in silence."""
+    found = []
+    for entry in sorted(folder.iterdir()):
+        work = (
+            [p for p in sorted(entry.rglob("*")) if _is_work(p)]
+            if entry.is_dir()
+            else [entry]
+            if _is_work(entry)
+            else []
+        )
+        if (
+            any(NOTEBOOK.search(p.name) for p in work)
+            or not entry.is_dir()
+            and not work
+            or entry.name.startswith((".", "_"))
+        ):
+            continue
+        there = ", ".join(p.name for p in work[:5]) or "nothing at all"
+        found.append((entry.name, f"no notebook, but {there}; a packed folder must be unpacked first"))
+    return found
 
 
 def plain(text: str) -> str:
@@ -338,7 +387,10 @@ def grade(
         tell(
             f"{count} of {len(found)}  {name}: {sum(r.state == 'correct' for r in results.values())} of {len(results)}"
         )
-    return rows
+    silent = without_notebook(folder)
+    if silent:
+        tell(f"without a notebook: {', '.join(name for name, _ in silent)}")
+    return rows + [(plain(name), "", NOT_YET, plain(message)) for name, message in silent]
 
 
 def main() -> None:

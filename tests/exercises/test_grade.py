@@ -1,5 +1,6 @@
 """Grading: a CSV row an exercise, whatever a submission does to itself, to others or to the process it runs in."""
 
+import ast
 import csv
 import json
 import subprocess
@@ -263,3 +264,47 @@ def test_an_answer_cannot_write_files(tmp_path):
 def test_the_documentation_says_what_is_not_defended():
     assert "NOT defended" in grading.__doc__ and "container" in grading.__doc__
     assert "cli.grade" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def twin(x):\n    return x\ntwin?",
+        "def twin(x):\n    return x\nfiles = !ls\nout = %time twin(1)\n!pip list",
+        "    def twin(x):\n        return x",
+        ">>> def twin(x):\n...     return x",
+        "%%time\ndef twin(x):\n    return x",
+        "def twin(x):\n    return (x\n            % 7 and x)",
+    ],
+)
+def test_a_cell_is_read_as_jupyterlab_runs_it(source):
+    tree = grading.tree_of(source)
+    assert isinstance(tree, ast.Module) and grading.names(tree) == {"twin"}
+    assert "get_ipython" not in ast.unparse(tree)
+
+
+def test_a_cell_in_another_language_answers_nothing():
+    assert grading.names(grading.tree_of("%%bash\ntwin=3")) == set()
+
+
+def test_every_student_has_a_row_and_shadow_files_have_none(tmp_path):
+    book = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    files = {
+        "anna/01.ipynb": book,
+        "mac/._01.ipynb": "\0\5\26\7",
+        "mac/__MACOSX/._01.ipynb": "\0\5\26\7",
+        "mac/01.ipynb": book,
+        "zip/work.zip": "PK",
+        "upper/01.IPYNB": book,
+        "saved/01.ipynb.json": book,
+        "late/readme.txt": "later",
+        "flat.zip": "PK",
+        ".DS_Store": "x",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "empty").mkdir()
+    rows = {name: message for name, _, _, message in grading.grade(tmp_path)}
+    assert set(rows) == {"anna/01", "mac/01", "zip", "upper/01", "saved/01", "late", "flat.zip", "empty"}
+    assert "no notebook, but work.zip" in rows["zip"] and "nothing at all" in rows["empty"]
