@@ -330,6 +330,7 @@ class Child:
         self.folder.cleanup()
 
 
+PACKED = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar")
 NOTEBOOK = re.compile(r"\.ipynb(\.json)?$", re.IGNORECASE)  # the second is what some browsers save
 
 
@@ -346,25 +347,15 @@ def submissions(folder: Path) -> list[tuple[str, Path]]:
 
 
 def without_notebook(folder: Path) -> list[tuple[str, str]]:
-    """(name, what is there instead) of every entry of a folder that holds no notebook: nobody is left out in silence."""
+    """(name, what is there instead) of every folder, and every packed file, without a notebook: nobody is left out in silence."""
     found = []
     for entry in sorted(folder.iterdir()):
-        work = (
-            [p for p in sorted(entry.rglob("*")) if _is_work(p)]
-            if entry.is_dir()
-            else [entry]
-            if _is_work(entry)
-            else []
-        )
-        if (
-            any(NOTEBOOK.search(p.name) for p in work)
-            or not entry.is_dir()
-            and not work
-            or entry.name.startswith((".", "_"))
-        ):
+        if entry.name.startswith((".", "_")) or entry.is_file() and entry.suffix.lower() not in PACKED:
             continue
-        there = ", ".join(p.name for p in work[:5]) or "nothing at all"
-        found.append((entry.name, f"no notebook, but {there}; a packed folder must be unpacked first"))
+        work = [p for p in sorted(entry.rglob("*")) if _is_work(p)] if entry.is_dir() else [entry]
+        if not any(NOTEBOOK.search(p.name) for p in work):
+            there = ", ".join(p.name for p in work[:5]) or "nothing at all"
+            found.append((entry.name, f"no notebook, but {there}; a packed folder must be unpacked first"))
     return found
 
 
