@@ -5,31 +5,10 @@ import os
 
 import pytest
 import torch
-from torch import nn
+from test_ssd import small_ssd
 
-from course_lib.default_boxes import level_shapes
 from course_lib.experiments.devices import Placed, choose_device
-from course_lib.ssd import SSD
 from course_lib.training import train
-
-
-class Base(nn.Module):
-    """Two small maps."""
-
-    channels = (5, 7)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 5, 8, 8), nn.Conv2d(5, 7, 3, 2, 1)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        x = self.first(x).relu()
-        return [x, self.second(x).relu()]
-
-
-def detector() -> SSD:
-    torch.manual_seed(0)
-    return SSD(Base(), 3, level_shapes((12.0, 30.0)), (40, 64), ())
 
 
 def pictures(count: int, seed: int = 1) -> list[tuple[torch.Tensor, dict]]:
@@ -56,7 +35,7 @@ def test_choosing_a_device(monkeypatch):
 
 
 def test_a_placed_detector_trains_to_the_same_weights():
-    plain, core = detector(), detector()
+    plain, core = small_ssd(), small_ssd()
     placed = Placed(core)
     for model in (plain, placed):
         train(model, pictures(6), steps=3, batch_size=2, lr=1e-2)
@@ -69,7 +48,7 @@ def test_a_placed_detector_trains_to_the_same_weights():
 
 def test_bfloat16_scores_are_not_rounded_to_a_few_values():
     """Outputs are float32 before the sigmoid: rounded scores would be tied, and ties decide average precision."""
-    placed = Placed(detector().eval(), dtype=torch.bfloat16)
+    placed = Placed(small_ssd().eval(), dtype=torch.bfloat16)
     outputs = placed([image for image, _ in pictures(2)])
     assert outputs["logits"].dtype == torch.float32 == placed.detect([pictures(1)[0][0]])[0]["scores"].dtype
 
@@ -78,7 +57,7 @@ def _worker(rank: int, port: int, folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo")
-    placed = Placed(detector(), distributed=True)
+    placed = Placed(small_ssd(), distributed=True)
     images, targets = zip(*pictures(4)[2 * rank : 2 * rank + 2], strict=True)
     sum(placed.loss(placed(list(images)), list(targets)).values()).backward()
     torch.save([p.grad for p in placed.core.parameters()], f"{folder}/{rank}.pt")
@@ -95,7 +74,7 @@ def test_two_processes_share_their_gradients(tmp_path):
         worker.join(600)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    alone, expected = detector(), []
+    alone, expected = small_ssd(), []
     for part in (pictures(4)[:2], pictures(4)[2:]):  # the mean over processes of each one's own gradient
         images, targets = zip(*part, strict=True)
         total = sum(alone.loss(alone(list(images)), list(targets)).values())
@@ -106,7 +85,7 @@ def test_two_processes_share_their_gradients(tmp_path):
 
 @pytest.mark.slow
 def test_compiled_gives_the_same_detections():
-    plain, placed = detector().eval(), Placed(detector().eval(), compile=True)
+    plain, placed = small_ssd().eval(), Placed(small_ssd().eval(), compile=True)
     image = pictures(1)[0][0]
     one, other = plain.detect([image])[0], placed.detect([image])[0]
     assert torch.equal(one["labels"], other["labels"]) and torch.allclose(one["boxes"], other["boxes"], atol=1e-3)

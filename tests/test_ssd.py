@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import Base, learns_by_heart, target
 from torch import nn
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 
@@ -17,20 +18,6 @@ SIZE = (40, 64)  # H × W
 SIDES = (12.0, 30.0)
 
 
-class Base(nn.Module):
-    """Two maps at strides 8 and 16, with different channels."""
-
-    channels, strides = (5, 7), (8, 16)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 5, 8, 8), nn.Conv2d(5, 7, 3, 2, 1)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        x = self.first(x).relu()
-        return [x, self.second(x).relu()]
-
-
 def small_ssd(head: str = "softmax", extra: tuple[int, ...] = (), n: int = 3, ratios=(0.5, 1.0, 2.0), **limits) -> SSD:
     torch.manual_seed(0)
     sides = (*SIDES, 50.0, 60.0)[: 2 + len(extra)]
@@ -39,11 +26,6 @@ def small_ssd(head: str = "softmax", extra: tuple[int, ...] = (), n: int = 3, ra
 
 def pictures(count: int = 2) -> list[torch.Tensor]:
     return list(torch.rand(count, 3, *SIZE, generator=torch.Generator().manual_seed(1)))
-
-
-def target(boxes, labels, difficult=None) -> dict[str, torch.Tensor]:
-    made = {"boxes": torch.tensor(boxes).reshape(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
-    return made if difficult is None else made | {"difficult": torch.tensor(difficult)}
 
 
 def boxes_of(model: SSD) -> torch.Tensor:
@@ -208,19 +190,7 @@ def test_positives_count_once_even_when_background_is_scarce():
 def test_learns_two_pictures_by_heart(head):
     model = small_ssd(head, extra=(16,), score_threshold=0.5).train()
     images, targets = pictures(2), [TWO, target([[20.0, 8, 32, 20]], [1])]
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    history = []
-    for _ in range(90):
-        total = sum(model.loss(model(images), targets).values())
-        history.append(total.item())
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
-    assert history[-1] < 0.1 * history[0]
-    for found, truth in zip(model.eval().detect(images), targets, strict=True):
-        assert sorted(found["labels"].tolist()) == sorted(truth["labels"].tolist())
-        for box, label in zip(truth["boxes"], truth["labels"], strict=True):
-            assert iou(box[None], found["boxes"][found["labels"] == label]).max() > 0.7
+    learns_by_heart(model, images, targets, steps=90, share=0.1)
 
 
 # ---------------------------------------------------------------- detections

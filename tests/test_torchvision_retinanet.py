@@ -318,13 +318,13 @@ def test_reference_has_the_same_parts():
     """ReferenceRetinaNet: same padding, anchors and head sizes as the course's detector, weights handed over by name."""
     ours = build_retinanet(CLASSES, start="random", score_threshold=0.011).eval()
     theirs = ReferenceRetinaNet(build_retinanet(CLASSES, start="random", score_threshold=0.011), CLASSES).eval()
-    head = theirs.retinanet.head
+    head = theirs.theirs.head
     assert sum(p.numel() for p in theirs.parameters()) - sum(p.numel() for p in ours.parameters()) == 6 * (9 * 64 + 1)
     images = [torch.rand(3, 100, 128), torch.rand(3, 128, 70)]
-    batch, _ = theirs.retinanet.transform(images, None)
-    features = list(theirs.retinanet.backbone(batch.tensors).values())
-    assert torch.equal(theirs.retinanet.anchor_generator(batch, features)[1], ours(images)["boxes"])
+    batch, _ = theirs.theirs.transform(images, None)
+    features = list(theirs.theirs.backbone(batch.tensors).values())
+    assert torch.equal(theirs.theirs.anchor_generator(batch, features)[1], ours(images)["boxes"])
     assert len(head.classification_head.conv) == 2 and isinstance(head.classification_head.conv[0][1], nn.GroupNorm)
-    assert isinstance(theirs.retinanet.anchor_generator, AnchorGenerator)
+    assert isinstance(theirs.theirs.anchor_generator, AnchorGenerator)
     for found in theirs.detect(images):
         assert len(found["labels"]) and found["labels"].min() >= 1

@@ -231,7 +231,7 @@ def twin_detectors() -> tuple[SSD, ReferenceSSD]:
     torch.manual_seed(0)
     ours = SSD(Backbone(), 10, level_shapes(SIDES), extra=EXTRA)
     theirs = ReferenceSSD(SSD(Backbone(), 10, level_shapes(SIDES), extra=EXTRA), 10)
-    maps, head = theirs.ssd.backbone, theirs.ssd.head
+    maps, head = theirs.theirs.backbone, theirs.theirs.head
     twins = [(ours.base, maps.base), (ours.extra, maps.extra)]
     twins += [(ours.classify, head.classification_head.module_list), (ours.locate, head.regression_head.module_list)]
     for one, other in twins:
@@ -254,7 +254,7 @@ def compare_detect() -> Pair:
     ours, theirs = (model.eval() for model in twin_detectors())
     with torch.no_grad():
         while (ours(images)["logits"].softmax(dim=-1)[..., 1:] > 0.05).sum(dim=(1, 2)).max() > 200:
-            for layer in [*ours.classify, *theirs.ssd.head.classification_head.module_list]:
+            for layer in [*ours.classify, *theirs.theirs.head.classification_head.module_list]:
                 layer.bias[::11] += 0.02
     for a, b in zip(ours.detect(images), theirs.detect(images), strict=True):
         assert len(a["scores"]) == len(b["scores"]) > 0 and torch.allclose(a["scores"], b["scores"], atol=1e-5)
@@ -269,7 +269,7 @@ def twin_retinanets() -> tuple[RetinaNet, ReferenceRetinaNet]:
     """
     ours = build_retinanet(10, start="random", score_threshold=0.05)
     theirs = ReferenceRetinaNet(build_retinanet(10, start="random", score_threshold=0.05), 10)
-    maps, head = theirs.retinanet.backbone, theirs.retinanet.head
+    maps, head = theirs.theirs.backbone, theirs.theirs.head
     classes, places = head.classification_head, head.regression_head
     twins = [(ours.base, maps.base), (ours.pyramid, maps.pyramid), (ours.classify[:-1], classes.conv)]
     twins += [(ours.locate[:-1], places.conv), (ours.locate[-1], places.bbox_reg)]
@@ -300,7 +300,7 @@ def compare_retinanet_detect() -> Pair:
     """Inference; scores get the spread, and the candidates the number, that they have after training."""
     images = list(torch.rand(8, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
     ours, theirs = (model.eval() for model in twin_retinanets())
-    layers = [ours.classify[-1], theirs.retinanet.head.classification_head.cls_logits]
+    layers = [ours.classify[-1], theirs.theirs.head.classification_head.cls_logits]
     with torch.no_grad():
         factor = 1 / ours(images)["logits"].std()
         for layer in layers:

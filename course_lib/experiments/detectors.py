@@ -61,52 +61,44 @@ class GivenBoxes(nn.Module):
         return [boxes.to(maps[0].device)] * len(maps[0])
 
 
-def reference_loss(
-    model: nn.Module, theirs: nn.Module, images: Sequence[Tensor], targets: Sequence[dict]
-) -> dict[str, Tensor]:
-    """The two parts of a torchvision detector's loss; it gives them in training mode only, so the mode is put back.
+class Reference(nn.Module):
+    """A detector of torchvision's, `theirs`, behind the course's interface: `forward`, `loss`, `detect`."""
 
-    Args:
-        model: the wrapper.
-        theirs: torchvision's detector in it.
-        images: pictures [3, H, W].
-        targets: one dict(boxes, labels) a picture; difficult objects are left out.
-    """
-    mode, easy = model.training, []
-    for target in targets:
-        keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
-        easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
-    theirs.train()
-    parts = theirs(list(images), easy)
-    model.train(mode)
-    return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
-
-
-class ReferenceSSD(nn.Module):
-    """torchvision's SSD behind the course's interface, with the same maps, boxes and limits as a course SSD."""
-
-    def __init__(self, detector: SSD, num_classes: int) -> None:
+    def __init__(self, theirs: nn.Module) -> None:
         super().__init__()
-        maps, boxes = FiveMaps(detector), GivenBoxes(detector)
-        head = SSDHead(maps.out_channels, boxes.num_anchors_per_location(), num_classes + 1)
-        limits = dict(score_thresh=detector.score_threshold, nms_thresh=detector.iou_threshold)
-        limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
-        self.ssd = TorchvisionSSD(
-            maps, boxes, detector.image_size, num_classes + 1, [0.0] * 3, [1.0] * 3, head=head, **limits
-        )
+        self.theirs = theirs
 
     def forward(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The pictures themselves: torchvision's detector wants them together with the targets."""
+        """The pictures themselves: torchvision's detectors want them together with the targets."""
         return images
 
     def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
         """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
-        return reference_loss(self, self.ssd, outputs, targets)
+        mode, easy = self.training, []
+        for target in targets:
+            keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
+            easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
+        self.theirs.train()
+        parts = self.theirs(list(outputs), easy)
+        self.train(mode)
+        return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
         """Boxes, labels and scores of every picture."""
-        return self.ssd(list(images))
+        return self.theirs(list(images))
+
+
+class ReferenceSSD(Reference):
+    """torchvision's SSD behind the course's interface, with the same maps, boxes and limits as a course SSD."""
+
+    def __init__(self, detector: SSD, num_classes: int) -> None:
+        maps, boxes = FiveMaps(detector), GivenBoxes(detector)
+        head = SSDHead(maps.out_channels, boxes.num_anchors_per_location(), num_classes + 1)
+        limits = dict(score_thresh=detector.score_threshold, nms_thresh=detector.iou_threshold)
+        limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
+        size, mean, spread = detector.image_size, [0.0] * 3, [1.0] * 3
+        super().__init__(TorchvisionSSD(maps, boxes, size, num_classes + 1, mean, spread, head=head, **limits))
 
 
 class PyramidMaps(nn.Module):
@@ -160,7 +152,7 @@ class OnlyPadding(GeneralizedRCNNTransform):
         return pad_batch(images, size_divisible, self.fill)
 
 
-class ReferenceRetinaNet(nn.Module):
+class ReferenceRetinaNet(Reference):
     """torchvision's RetinaNet behind the course's interface, with base, pyramid, anchors and limits of a course RetinaNet.
 
     Its own are the head (of the same sizes), the matching, the losses (focal loss with a channel for background, L1 on
@@ -168,7 +160,6 @@ class ReferenceRetinaNet(nn.Module):
     """
 
     def __init__(self, detector: RetinaNet, num_classes: int) -> None:
-        super().__init__()
         maps, anchors, blocks = PyramidMaps(detector), GivenAnchors(detector), detector.classify[:-1]
         groups = [layer.num_groups for layer in blocks.modules() if isinstance(layer, nn.GroupNorm)]
         norm = partial(nn.GroupNorm, groups[0]) if groups else None
@@ -178,24 +169,16 @@ class ReferenceRetinaNet(nn.Module):
         limits = dict(score_thresh=detector.score_threshold, nms_thresh=detector.iou_threshold)
         limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
         limits |= dict(fg_iou_thresh=detector.foreground, bg_iou_thresh=detector.background)
-        self.retinanet = TorchvisionRetinaNet(maps, num_classes + 1, anchor_generator=anchors, head=head, **limits)
-        self.retinanet.transform = OnlyPadding(detector)
+        super().__init__(TorchvisionRetinaNet(maps, num_classes + 1, anchor_generator=anchors, head=head, **limits))
+        self.theirs.transform = OnlyPadding(detector)
         coder = BoxCoder(tuple(1 / variance for variance in detector.variances))
-        self.retinanet.box_coder = head.regression_head.box_coder = coder
-
-    def forward(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The pictures themselves: torchvision's detector wants them together with the targets."""
-        return images
-
-    def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
-        return reference_loss(self, self.retinanet, outputs, targets)
+        self.theirs.box_coder = head.regression_head.box_coder = coder
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
         """Boxes, labels and scores of every picture; what its background channel "finds" is left out."""
         found = []
-        for one in self.retinanet(list(images)):
+        for one in super().detect(images):
             things = one["labels"] > 0
             found.append({key: value[things] for key, value in one.items()} | {"scores": one["scores"][things].float()})
         return found
