@@ -142,6 +142,19 @@ def test_a_half_written_line_is_named(folder):
         load_runs("e")
 
 
+def test_a_run_does_not_continue_a_half_written_line(folder):
+    (folder / "e.runs.jsonl").write_text('{"arm": "one", "se')
+    runner.one_run(experiment([]), "one", 0)
+    lines = (folder / "e.runs.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and json.loads(lines[1])["seed"] == 0
+    with pytest.raises(ValueError, match="line 1: not a complete run"):
+        load_runs("e")
+
+
+def test_an_experiment_without_runs_leaves_no_file(folder):
+    assert runner.write_summary(experiment([]))["runs"] == [] and not (folder / "e.json").exists()
+
+
 PROGRAM = """
 import json, sys
 folder, arm, seed = sys.argv[1:]
@@ -183,6 +196,13 @@ def test_quick_run_compares_with_the_record(folder):
     runner.record(experiment([]))
     assert runner.quick(experiment([]))
     assert not runner.quick(experiment([], run=lambda settings, seed, device: {"score": 9.0, "list": []}))
+
+
+def test_quick_run_passes_over_arms_that_were_run_once(folder):
+    seeds = {"one": [100], "two": [0, 1, 2]}
+    runner.record(experiment([], seeds=seeds))
+    calls = []
+    assert runner.quick(experiment(calls, seeds=seeds)) and calls == [(3, 0)]
 
 
 @pytest.mark.parametrize("name", [name for name in known() if (RESULTS / f"{name}.json").exists()])

@@ -135,6 +135,20 @@ def commit() -> str:
     return head.strip() + ("+" if changed else "")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line in one write, so that lines of two processes never mix.
+
+    Where an earlier writer was cut off (a full disk), the new line does not continue the half one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, (("\n" if torn else "") + line + "\n").encode())
+    finally:
+        os.close(file)
+
+
 def one_run(experiment: Experiment, arm: str, seed: int, device: str = "cpu") -> dict:
     """Run one arm with one seed, append it to the result's runs, and return it."""
     start, settings = time.perf_counter(), experiment.arms[arm]
@@ -145,13 +159,7 @@ def one_run(experiment: Experiment, arm: str, seed: int, device: str = "cpu") ->
     versions = {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
     run |= {"threads": torch.get_num_threads(), "versions": versions, "commit": commit()}
     run |= {"date": datetime.date.today().isoformat()} | ({"scenes": VERSION} if experiment.needs_scenes else {})
-    results.RESULTS.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(run, ensure_ascii=False) + "\n"
-    file = os.open(results.RESULTS / f"{experiment.name}.runs.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, line.encode())  # one write of an appending descriptor: lines of two processes never mix
-    finally:
-        os.close(file)
+    append_line(results.RESULTS / f"{experiment.name}.runs.jsonl", json.dumps(run, ensure_ascii=False))
     shown = {k: round(v, 3) for k, v in scores.items() if isinstance(v, int | float)}
     print(f"{experiment.name} {arm} seed {seed}: {shown} in {run['seconds']} s", flush=True)
     return run
@@ -184,6 +192,8 @@ def write_summary(experiment: Experiment) -> dict:
     # What stands here and not with the run: records of before runs had lines of their own.
     content |= {key: old[key] for key in ("versions", "machine", "date") if key in old}
     content |= summarise(experiment, runs)
+    if not runs:
+        return content | {"runs": []}  # a file without runs would only look like a result
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -263,9 +273,10 @@ def record_side_by_side(
 
 
 def quick(experiment: Experiment, device: str = "cpu") -> bool:
-    """Repeat the first recorded run of the first arm; True when every score lies within that arm's mean ± 3 sd."""
+    """Repeat one recorded run, the first of an arm that has several; True when every score lies within mean ± 3 sd."""
     recorded = results.load_result(experiment.name)
-    first = recorded["runs"][0]
+    several = [run["arm"] for run in recorded["runs"]]
+    first = next(run for run in recorded["runs"] if several.count(run["arm"]) > 2)
     scores = experiment.run(experiment.arms[first["arm"]], first["seed"], device)
     good = True
     for key, spread in recorded["arms"][first["arm"]].items():
