@@ -20,6 +20,10 @@ def lesson() -> nbformat.NotebookNode:
             new_code_cell(
                 "print(1 < 2)", id="one", outputs=[new_output("stream", name="stdout", text="a < b\n"), picture]
             ),
+            new_markdown_cell(
+                "## First part\n\n**Needs:** nothing. **Time:** one minute to run. **Memory:** 2 GB.", id="two"
+            ),
+            new_code_cell("draw()", id="three", metadata={"jupyter": {"source_hidden": True}}),
         ]
     )
 
@@ -37,6 +41,16 @@ def test_site(tmp_path):
     assert not re.search(r'(src|href)="(https?:)?//', text) and "<script" not in text
     assert "Lesson 3: Boxes" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert 'href="../index.html"' in (tmp_path / "out" / "solutions" / "03_a.html").read_text(encoding="utf-8")
+
+
+def test_index_contents_and_folded_code(tmp_path):
+    nbformat.write(lesson(), tmp_path / "03_a.ipynb")
+    pages.build(tmp_path, tmp_path / "out")
+    index, text = ((tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8") for name in ("index", "03_a"))
+    assert 'alt="Two &quot;boxes&quot;"' in index and "one minute to run." in index  # thumbnail and minutes
+    (target,) = re.findall(r'<li><a href="#([^"]+)">First part</a>', text)
+    assert f'<h2 id="{target}">' in text
+    assert text.count('<details class="folded">') == 1 and text.index('class="folded"') > text.index("print")
 
 
 def test_formulas():

@@ -38,6 +38,18 @@ table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: a
 th, td { border: 1px solid #dee2e6; padding: .3rem .6rem; text-align: left; }
 details { margin: .6rem 0; padding: .3rem .9rem; border: 1px solid #dee2e6; border-radius: 4px; }
 summary { cursor: pointer; } .display { text-align: center; margin: 1rem 0; } .anchor-link { display: none; }
+.folded { border: 0; padding: 0; margin: .2rem 0; } .folded > summary { color: #5c6670; font-size: .8em; }
+.contents { max-width: 52rem; margin: .6rem auto; } .contents ol { margin: .4rem 0; padding-left: 1.4rem; }
+.card { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.4rem; margin: 2.2rem 0; align-items: start; }
+.card h2 { margin: 0 0 .3rem; } .card p { margin: .3rem 0; } .card .minutes { color: #5c6670; font-size: .9em; }
+@media (max-width: 40rem) { .card { grid-template-columns: 1fr; } .contents ol { max-height: 9rem; overflow-y: auto; } }
+@media (min-width: 88rem) { .contents { position: fixed; left: 1rem; top: 4rem; width: 15rem; max-height: 85vh;
+  overflow-y: auto; font-size: .8em; border: 0; } }
+"""
+
+MAP = """
+Each lesson builds what the next one needs: one object and its network (1), what a feature map can see (2), many default
+boxes (3), which of them is responsible for what (4), and a detector for any number of objects, trained and measured (5).
 """
 
 
@@ -106,10 +118,36 @@ def body(notebook: nbformat.NotebookNode) -> str:
             parts.append(words(cell.source))
         elif cell.cell_type == "code":
             outputs = "".join(map(output, cell.outputs))
-            parts.append(
-                f'<div id="{html.escape(cell.id)}"><div class="in">{highlight(cell.source)}</div>{outputs}</div>'
-            )
+            code = f'<div class="in">{highlight(cell.source)}</div>'
+            if cell.metadata.get("jupyter", {}).get(
+                "source_hidden"
+            ):  # drawing and bookkeeping, folded in JupyterLab too
+                code = f'<details class="folded"><summary>code of this figure or check</summary>{code}</details>'
+            parts.append(f'<div id="{html.escape(cell.id)}">{code}{outputs}</div>')
     return "\n".join(parts)
+
+
+def contents(content: str) -> str:
+    """A list of a page's sections: beside the text on a wide screen, folded above it on a narrow one."""
+    found = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', content, re.DOTALL)
+    rows = [f'<li><a href="#{place}">{re.sub(r"<a .*?</a>", "", text).strip()}</a></li>' for place, text in found]
+    return (
+        f'<details class="contents" open><summary>Contents</summary><ol>{"".join(rows)}</ol></details>' if rows else ""
+    )
+
+
+def card(notebook: nbformat.NotebookNode, path: Path) -> str:
+    """A lesson on the index: its first figure, title, promise and minutes."""
+    title, promise = title_and_promise(notebook, path)
+    figures = [output(item) for cell in notebook.cells for item in cell.get("outputs", [])]
+    picture = next((figure for figure in figures if "<img" in figure), "")
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    minutes = re.search(r"\*\*Time:\*\* (.+?)\.(?=\s|$)", text)
+    line = f'<p class="minutes">{html.escape(minutes[1])}.</p>' if minutes else ""
+    heading = f'<h2><a href="{path.stem}.html">{html.escape(title)}</a></h2>'
+    return (
+        f'<div class="card"><a href="{path.stem}.html">{picture}</a><div>{heading}\n{words(promise)}{line}</div></div>'
+    )
 
 
 def page(title: str, content: str, links: str = "") -> str:
@@ -146,14 +184,15 @@ def build(source: Path, target: Path) -> int:
         paths = sorted((source / folder).glob("[0-9][0-9]_*.ipynb"))
         for before, path, after in zip([None, *paths], paths, [*paths[1:], None], strict=False):
             notebook = nbformat.read(path, as_version=4)
-            title, promise = title_and_promise(notebook, path)
+            title, _ = title_and_promise(notebook, path)
+            content = body(notebook)
             place = target / folder / f"{path.stem}.html"
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(page(title, body(notebook), navigation(before, after, up)), encoding="utf-8", newline="\n")
+            whole = page(title, contents(content) + content, navigation(before, after, up))
+            place.write_text(whole, encoding="utf-8", newline="\n")
             count += 1
-            if not folder:
-                entries.append(f'<h2><a href="{path.stem}.html">{html.escape(title)}</a></h2>\n{words(promise)}')
-    front = "<h1>Object detection, one notebook at a time</h1>\n" + "\n".join(entries)
+            entries += [] if folder else [card(notebook, path)]
+    front = "<h1>From one object to RetinaNet</h1>\n" + words(MAP) + "\n".join(entries)
     (target / "index.html").write_text(page("Object detection course", front), encoding="utf-8", newline="\n")
     return count + 1
 
