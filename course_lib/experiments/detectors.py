@@ -62,7 +62,12 @@ class GivenBoxes(nn.Module):
 
 
 class Reference(nn.Module):
-    """A detector of torchvision's, `theirs`, behind the course's interface: `forward`, `loss`, `detect`."""
+    """A detector of torchvision's, `theirs`, behind the course's interface: `forward`, `loss`, `detect`.
+
+    `parts` names the parts of its loss that make the course's two.
+    """
+
+    parts: dict[str, tuple[str, ...]] = {"classification": ("classification",), "localization": ("bbox_regression",)}
 
     def __init__(self, theirs: nn.Module) -> None:
         super().__init__()
@@ -81,7 +86,7 @@ class Reference(nn.Module):
         self.theirs.train()
         parts = self.theirs(list(outputs), easy)
         self.train(mode)
-        return {"localization": parts["bbox_regression"], "classification": parts["classification"]}
+        return {name: sum(parts[part] for part in theirs) for name, theirs in self.parts.items()}
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
@@ -219,7 +224,16 @@ class PyramidOfMaps(nn.Module):
         return self.pyramid(OrderedDict((str(i), x) for i, x in enumerate(self.base(x))))
 
 
-def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> FasterRCNN:
+class ReferenceFasterRCNN(Reference):
+    """torchvision's Faster R-CNN behind the course's interface; each part of the loss adds up both stages."""
+
+    parts = {
+        "classification": ("loss_objectness", "loss_classifier"),
+        "localization": ("loss_rpn_box_reg", "loss_box_reg"),
+    }
+
+
+def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> ReferenceFasterRCNN:
     """torchvision's two-stage detector round the course's base, cut down to pictures of 128 × 128.
 
     Fewer proposals and a smaller head than the defaults, which are made for pictures of 800 pixels; and a scale of
@@ -236,7 +250,7 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
     regions = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=56, canonical_level=4)
     limits = dict(rpn_pre_nms_top_n_train=256, rpn_post_nms_top_n_train=128, rpn_pre_nms_top_n_test=256)
     limits |= dict(rpn_post_nms_top_n_test=64, rpn_batch_size_per_image=128, box_batch_size_per_image=64)
-    return FasterRCNN(
+    detector = FasterRCNN(
         PyramidOfMaps(base(start)),
         min_size=128,
         max_size=128,
@@ -248,6 +262,7 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
         box_predictor=FastRCNNPredictor(128, num_classes + 1),
         **limits,
     )
+    return ReferenceFasterRCNN(detector)
 
 
 # Eight channels a group, as in torchvision's second version: a 128-pixel picture has a P7 of one cell, so a group of two

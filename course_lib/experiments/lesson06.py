@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.average_precision import detect_all
 from course_lib.data import load
@@ -18,7 +18,7 @@ from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
 from course_lib.experiments.scoring import ap_scores, shuffled
 from course_lib.losses import focal_loss, mined_cross_entropy, set_prior, sigmoid_cross_entropy
-from course_lib.training import shuffled_batches, train
+from course_lib.training import train
 from course_lib.without_pictures import mean_average_precision, train_without_pictures
 
 STEPS, BATCH = 250, 32
@@ -196,16 +196,9 @@ def per_positive(labels: list[Tensor], chosen: list[Tensor] | None = None) -> fl
 def stages(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train torchvision's Faster R-CNN shortly, then count background at both stages, before and after sampling."""
     pictures, val = load("standard", "train"), load("standard", "val")
-    model = build_faster_rcnn(len(val.class_names), seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    batches = shuffled_batches(len(pictures), 16, torch.Generator().manual_seed(seed))
-    for _ in range(STAGES_STEPS):
-        images, targets = zip(*[pictures[i] for i in next(batches)], strict=True)
-        total = sum(model(list(images), [{"boxes": t["boxes"], "labels": t["labels"]} for t in targets]).values())
-        optimiser.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
+    detector = build_faster_rcnn(len(val.class_names), seed)
+    train(detector, pictures, STAGES_STEPS, batch_size=16, lr=1e-3, seed=seed)
+    model = detector.theirs.train()  # its sampling belongs to training mode
     images, targets = val[:100]
     with torch.no_grad():
         batch, targets = model.transform(images, targets)
