@@ -62,8 +62,9 @@ class SeparateHeads(RetinaNet):
 class ShallowBackbone(Backbone):
     """The course's backbone with its stem's map as well: stride 4, behind three convolutions."""
 
-    channels = (48, *Backbone.channels)
-    strides = (4, *Backbone.strides)
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels, self.strides = (48, *Backbone.channels), (4, *Backbone.strides)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """[B, 3, H, W] → maps with 48, 96, 128, 192 channels at strides 4, 8, 16, 32."""
