@@ -5,6 +5,8 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
+from torchvision.models.detection.image_list import ImageList
 
 from course_lib.average_precision import detect_all
 from course_lib.backbone import Backbone
@@ -15,6 +17,7 @@ from course_lib.experiments.detectors import RETINANET, SIDES, ReferenceRetinaNe
 from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
 from course_lib.experiments.scoring import ap_scores, shuffled
+from course_lib.experiments.torchvision_retinanet import from_torchvision, loss_ladder, resnet50_retinanet
 from course_lib.losses import focal_loss, mined_cross_entropy, sigmoid_cross_entropy, softmax_cross_entropy
 from course_lib.retinanet import RetinaNet, pad_batch, tower
 from course_lib.training import train
@@ -206,4 +209,57 @@ LESSON07 = Experiment(
     outside=["learning rate 0", "shuffled labels", "half"],
 )
 
-EXPERIMENTS = [LESSON07]
+BUILD = {"v1": retinanet_resnet50_fpn, "v2": retinanet_resnet50_fpn_v2}
+SIZES, NUM_CLASSES = ((40, 90), (64, 70)), 3
+OBJECTS = [
+    {"boxes": torch.tensor([[3.0, 5, 40, 36], [30, 2, 88, 38]]).double(), "labels": torch.tensor([2, 3])},
+    {
+        "boxes": torch.tensor([[50.0, 30, 58, 37]]).double(),
+        "labels": torch.tensor([1]),
+    },  # in many anchors, all equally good
+]
+
+
+@torch.no_grad()
+def parity(settings: dict, seed: int, device: str = "cpu") -> dict:
+    """Both parts of the loss on the way from ours to torchvision's, one difference at a time, and torchvision's own."""
+    torch.manual_seed(seed)
+    theirs = (
+        BUILD[settings["version"]](weights=None, weights_backbone=None, num_classes=NUM_CLASSES + 1).double().eval()
+    )
+    ours = resnet50_retinanet(settings["version"], NUM_CLASSES).double().eval()
+    ours.load_state_dict(from_torchvision(theirs.state_dict())[0])
+    images = [torch.randn(3, *size).double() for size in SIZES]
+    padded = theirs.transform.batch_images(images, 32)
+    features = list(theirs.backbone(padded).values())
+    said, mine = theirs.head(features), ours(images)
+    anchors = theirs.anchor_generator(ImageList(padded, list(SIZES)), features)
+    same = {"features and logits": (mine["logits"] - said["cls_logits"][..., 1:]).abs().max().item()}
+    same |= {"offsets": (mine["offsets"] - said["bbox_regression"]).abs().max().item()}
+    shift, move = (
+        scale * torch.randn(said[part].shape).double()
+        for part, scale in (("cls_logits", 1.0), ("bbox_regression", 0.3))
+    )
+    said = {"cls_logits": said["cls_logits"] + shift, "bbox_regression": said["bbox_regression"] + move}
+    mine |= {"logits": mine["logits"] + shift[..., 1:], "offsets": mine["offsets"] + move}
+    rungs = loss_ladder(ours, theirs, mine, said["cls_logits"][..., 0], OBJECTS)
+    found = {f"{rung}: {part}": value.item() for rung, parts in rungs.items() for part, value in parts.items()}
+    loss = theirs.compute_loss(OBJECTS, said, anchors)
+    return same | found | {f"torchvision: {part}": value.item() for part, value in loss.items()}
+
+
+LESSON07_PARITY = Experiment(
+    name="lesson07_parity",
+    plan=(
+        "The course's RetinaNet with the weights of torchvision's retinanet_resnet50_fpn, version 1 and 2 (random ones, "
+        "float64), on two pictures of 40 x 90 and 64 x 70 pixels: largest difference of logits and offsets, and the loss "
+        "on noisy outputs with each difference of convention switched in turn, up to torchvision's own."
+    ),
+    run=parity,
+    arms={"version 1": {"version": "v1"}, "version 2": {"version": "v2"}},
+    seeds={"": [0]},
+    needs_scenes=False,
+    cpu_only=True,
+)
+
+EXPERIMENTS = [LESSON07, LESSON07_PARITY]
