@@ -27,6 +27,9 @@ predict(
         (2 / 3, "that is the part of the covered area that only one of the squares covers"),
         (0.75, "that would be little more than a nudge: count the squares that both cover"),
         (3.0, "turn it round: overlap divided by union is never more than 1"),
+        (0.6, "that square moved by a quarter of its width only"),
+        (0.4, "the two together cover more than that: what the moved square gave up, it covers anew elsewhere"),
+        (1 / 7, "that is a move to the right and down; this square moved to the right only"),
         (0.0, "they still overlap: IoU is 0 only when nothing is shared"),
     ],
     otherwise="draw both on squared paper, count the squares in both and the squares in at least one",
@@ -42,17 +45,29 @@ CENTRES = [
     ((10.0, 19.0), (14.0, 10.0)),  # the second, but the first if only the way across counts
     ((19.0, 10.0), (10.0, 14.0)),  # the second, but the first if only the way down counts
 ]
+# x of an object's centre and of two boxes' centres, all at one height. The second box is nearer.
+BETWEEN = [
+    (10.75, 8.0, 13.0),  # the first if the object's centre is cut off to 10
+    (10.25, 8.0, 12.25),  # the first if all centres are rounded up, or the object's to 10
+    (10.25, 12.75, 8.0),  # the first if the object's centre is rounded up to 11
+    (10.0, 12.75, 7.5),  # the first if the boxes' centres are cut off
+]
 
 # Tables of 4.3: what should hold, IoUs of objects by boxes.
 TABLES = [
     ("an object whose best box is bad should keep it", [[0.3, 0.2]]),
     ("two objects with the same best box should both get one", [[0.9, 0.1, 0.2], [0.8, 0.1, 0.3]]),
     ("the surest pair should go first", [[0.6, 0.2, 0.1], [0.9, 0.4, 0.3]]),
+    ("the surest pair should go first, whatever the others get", [[0.48, 0.42, 0.1], [0.44, 0.1, 0.2]]),
     ("a box should take the object that it overlaps most, from 0.5 on", [[0.5, 0.9, 0.49], [0.4, 0.6, 0.45]]),
     ("with more objects than boxes the surest are served", [[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
+    ("with more objects than boxes the surest are served", [[0.2, 0.1], [0.3, 0.25], [0.4, 0.35]]),
     ("an object should get its own box also where it has others", [[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
     ("of equal pairs the first object and the first box should go first", [[0.3, 0.3]]),
     ("of equal pairs the first object and the first box should go first", [[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]),
+    ("an object should get a box of its own, however little they overlap", [[0.02, 0.01]]),
+    ("the surest pair should go first, however little surer it is", [[0.301, 0.303]]),
+    ("a box with a little less than 0.5 is background", [[0.9, 0.499, 0.1]]),
     ("a box that no object needs should take the one that it overlaps most", [[0.9, 0.6, 0.2], [0.1, 0.7, 0.8]]),
 ]
 
@@ -171,6 +186,9 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     one = torch.tensor([[4.0, 4, 20, 28]])
     yield case("the threshold is the candidates' mean plus standard deviation", oracle, one, two, [1, 1], 1)
     yield case("a threshold may be high", oracle, torch.tensor([[0.0, 0, 17, 32]]), two, [1, 1], 1)
+    plain = torch.tensor([[11.0, 11, 31, 23], [26, 20, 40, 30], [0, 0, 50, 30]])
+    says = "of every level only the k nearest boxes should count"
+    yield case(says, oracle, torch.tensor([[10.0, 10, 30, 22]]), plain, [2, 1], 1)
     mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
     says = "nearest is the box whose centre is nearest, not the one with the largest IoU"
     yield case(says, oracle, torch.tensor([[10.0, 10, 30, 22]]), mixed, [2, 1], 1)
@@ -189,6 +207,14 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
         near = torch.tensor([[x - 6, y - 4, x + 6, y + 4] for x, y in (first, second)] + [large])
         says = "near is the straight distance between centres, across and down alike"
         yield case(says, oracle, thing, near, [2, 1], 1)
+    for x, *others in BETWEEN:
+        near = torch.tensor([[c - 6, 6, c + 6, 14] for c in others] + [large])
+        says = "centres may lie between whole pixels"
+        yield case(says, oracle, torch.tensor([[x - 6, 6, x + 6, 14]]), near, [2, 1], 1)
+    for beside in ([6.0, 6, 14, 14], [20.0, 20, 24, 24]):
+        three = torch.tensor([[0.0, 0, 8, 6], [1, 1, 9, 9], beside])
+        says = "a candidate should count also where the object hardly overlaps it, or not at all"
+        yield case(says, oracle, torch.tensor([[0.0, 0, 8, 8]]), three, [1, 1, 1], 1)
     far = torch.tensor([[10.0, 10, 20, 20], [10, 10, 30, 30]])
     yield case(
         "an object that no box overlaps has the threshold 0", oracle, torch.tensor([[0.0, 0, 2, 3]]), far, [1, 1], 1
