@@ -99,6 +99,7 @@ STRONG_CLASSES = [
 # Cases of 6.2: what should hold, logits, classes, gamma_positive, gamma_negative, margin; the first three also show the gradient.
 ASYMMETRIC = [
     ("a yes should cost its focal loss with gamma_positive", [[-1.0]], [1], 2.0, 4.0, 0.0),
+    ("gammas need not be whole numbers", [[-1.0]], [1], 0.5, 0.5, 0.0),
     (
         "a no should cost its focal loss with gamma_negative, at the lowered probability",
         [[1.0]],
@@ -178,6 +179,7 @@ STRONG_ANSWERS = [
 FOCAL = [
     ("an answer should cost its weight times −ln p", [[-1.0]], [[1]], 2.0, 0.5),
     ("a very wrong answer should cost all it is wrong by", [[-10.0]], [[1]], 2.0, 0.5),
+    ("gamma need not be a whole number", [[1.0]], [[1]], 0.5, 0.5),
     ("alpha should weigh the yes, 1 − alpha the no", [[1.0]], [[0]], 0.5, 0.25),
     ("alpha should weigh the yes, 1 − alpha the no", [[0.5]], [[1]], 0.0, 0.25),
     ("a very wrong answer should cost all it is wrong by", [[200.0]], [[0]], 2.0, 0.5),

@@ -128,9 +128,9 @@ class Plan:
         return sorted(range(len(self.cases)), key=lambda i: size(self.cases[i].args))
 
     def _smallest(self, mode: str) -> list[int]:
-        """The three smallest cases with float tensors (all small ones for "gradient"), and the smallest empty one of a kind.
+        """The three smallest cases with float tensors (all small ones for "gradient"), and the smallest of each empty kind.
 
-        Empty cases differ in kind where different arguments are empty: answers return early for each of them.
+        A kind of emptiness is which arguments are empty: an answer may return early for each of them.
 
         A gradient through nothing is asked for only where there is one number to call `backward` on: a loss.
         """

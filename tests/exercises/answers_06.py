@@ -260,7 +260,7 @@ def asymmetric_lowers_yes_weight(logits, classes, gamma_positive, gamma_negative
     return _both(logits, classes, yes, _no(logits, gamma_negative, margin))
 
 
-@wrong("6.2", "whole gammas", says="yours gives")
+@wrong("6.2", "whole gammas", says="gammas need not be whole numbers")
 def asymmetric_whole(logits, classes, gamma_positive, gamma_negative, margin):
     return asymmetric_cases(logits, classes, int(gamma_positive), int(gamma_negative), margin)
 
@@ -497,7 +497,7 @@ def shipped_yes_weighed(logits, answers, gamma, alpha):
     return torch.where(answers == 1, _shipped(logits, answers, gamma, alpha), 2 * _shipped(logits, answers, gamma, 0.5))
 
 
-@wrong("6.3", "whole gammas", says="yours gives")
+@wrong("6.3", "whole gammas", says="gamma need not be a whole number")
 def shipped_whole(logits, answers, gamma, alpha):
     return _shipped(logits, answers, round(gamma), alpha)
 
