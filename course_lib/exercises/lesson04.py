@@ -27,6 +27,9 @@ predict(
         (2 / 3, "that is the part of the covered area that only one of the squares covers"),
         (0.75, "that would be little more than a nudge: count the squares that both cover"),
         (3.0, "turn it round: overlap divided by union is never more than 1"),
+        (0.6, "that square moved by a quarter of its width only"),
+        (0.4, "the two together cover more than that: what the moved square gave up, it covers anew elsewhere"),
+        (1 / 7, "that is a move to the right and down; this square moved to the right only"),
         (0.0, "they still overlap: IoU is 0 only when nothing is shared"),
     ],
     otherwise="draw both on squared paper, count the squares in both and the squares in at least one",
@@ -35,12 +38,34 @@ predict(
 )
 
 
-# Centres of two boxes in 4.4, for an object at (10, 10): which is nearer depends on how distance is measured.
-CENTRES = [
-    ((16.0, 10.0), (14.0, 14.0)),  # the second, but the first if the ways across and down are added up
-    ((15.0, 10.0), (14.0, 14.0)),  # the first, but the second if only the longer of the two ways counts
-    ((10.0, 19.0), (14.0, 10.0)),  # the second, but the first if only the way across counts
-    ((19.0, 10.0), (10.0, 14.0)),  # the second, but the first if only the way down counts
+# Cases of 4.4: what should hold, an object, the default boxes, the boxes of each level; always k = 1.
+ONE_EACH = [
+    ("the threshold is the candidates' mean plus standard deviation",
+     [4.0, 4, 20, 28], [[0.0, 0, 16, 32], [0, 0, 32, 32]], [1, 1]),
+    ("a threshold may be high", [0.0, 0, 17, 32], [[0.0, 0, 16, 32], [0, 0, 32, 32]], [1, 1]),
+    ("an object that no box overlaps has the threshold 0",
+     [0.0, 0, 2, 3], [[10.0, 10, 20, 20], [10, 10, 30, 30]], [1, 1]),
+    ("of every level only the k nearest boxes should count",
+     [10.0, 10, 30, 22], [[11.0, 11, 31, 23], [26, 20, 40, 30], [0, 0, 50, 30]], [2, 1]),
+    ("nearest is the box whose centre is nearest, not the one with the largest IoU",
+     [10.0, 10, 30, 22], [[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]], [2, 1]),
+    ("a candidate should count also where the object hardly overlaps it, or not at all",
+     [0.0, 0, 8, 8], [[0.0, 0, 8, 6], [1, 1, 9, 9], [6, 6, 14, 14]], [1, 1, 1]),
+    ("a candidate should count also where the object hardly overlaps it, or not at all",
+     [0.0, 0, 8, 8], [[0.0, 0, 8, 6], [1, 1, 9, 9], [20, 20, 24, 24]], [1, 1, 1]),
+]  # fmt: skip
+STRAIGHT = "near is the straight distance between centres, across and down alike"
+BETWEEN = "centres may lie between whole pixels"
+# What should hold, the centres of an object and of two boxes: which is nearer depends on how distance is measured.
+NEAR = [
+    (STRAIGHT, (10.0, 10.0), (16.0, 10.0), (14.0, 14.0)),  # the second; the first if across and down are added up
+    (STRAIGHT, (10.0, 10.0), (15.0, 10.0), (14.0, 14.0)),  # the first; the second if only the longer way counts
+    (STRAIGHT, (10.0, 10.0), (10.0, 19.0), (14.0, 10.0)),  # the second; the first if only the way across counts
+    (STRAIGHT, (10.0, 10.0), (19.0, 10.0), (10.0, 14.0)),  # the second; the first if only the way down counts
+    (BETWEEN, (10.75, 10.0), (8.0, 10.0), (13.0, 10.0)),  # the second; the first if the object's is cut off to 10
+    (BETWEEN, (10.25, 10.0), (8.0, 10.0), (12.25, 10.0)),  # the second; the first if all are rounded up
+    (BETWEEN, (10.25, 10.0), (12.75, 10.0), (8.0, 10.0)),  # the second; the first if the object's is rounded up to 11
+    (BETWEEN, (10.0, 10.0), (12.75, 10.0), (7.5, 10.0)),  # the second; the first if the boxes' are cut off
 ]
 
 # Tables of 4.3: what should hold, IoUs of objects by boxes.
@@ -48,11 +73,16 @@ TABLES = [
     ("an object whose best box is bad should keep it", [[0.3, 0.2]]),
     ("two objects with the same best box should both get one", [[0.9, 0.1, 0.2], [0.8, 0.1, 0.3]]),
     ("the surest pair should go first", [[0.6, 0.2, 0.1], [0.9, 0.4, 0.3]]),
+    ("the surest pair should go first, whatever the others get", [[0.48, 0.42, 0.1], [0.44, 0.1, 0.2]]),
     ("a box should take the object that it overlaps most, from 0.5 on", [[0.5, 0.9, 0.49], [0.4, 0.6, 0.45]]),
     ("with more objects than boxes the surest are served", [[0.3, 0.2], [0.4, 0.25], [0.35, 0.1]]),
+    ("with more objects than boxes the surest are served", [[0.2, 0.1], [0.3, 0.25], [0.4, 0.35]]),
     ("an object should get its own box also where it has others", [[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]),
     ("of equal pairs the first object and the first box should go first", [[0.3, 0.3]]),
     ("of equal pairs the first object and the first box should go first", [[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]]),
+    ("an object should get a box of its own, however little they overlap", [[0.02, 0.01]]),
+    ("the surest pair should go first, however little surer it is", [[0.301, 0.303]]),
+    ("a box with a little less than 0.5 is background", [[0.9, 0.499, 0.1]]),
     ("a box that no object needs should take the one that it overlaps most", [[0.9, 0.6, 0.2], [0.1, 0.7, 0.8]]),
 ]
 
@@ -167,13 +197,11 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
                 out.append([x - w, y - h, x + w, y + h])
         return torch.tensor(out)
 
-    two = torch.tensor([[0.0, 0, 16, 32], [0, 0, 32, 32]])
-    one = torch.tensor([[4.0, 4, 20, 28]])
-    yield case("the threshold is the candidates' mean plus standard deviation", oracle, one, two, [1, 1], 1)
-    yield case("a threshold may be high", oracle, torch.tensor([[0.0, 0, 17, 32]]), two, [1, 1], 1)
-    mixed = torch.tensor([[18.0, 13, 24, 19], [11, 8, 33, 24], [0, 0, 50, 30]])
-    says = "nearest is the box whose centre is nearest, not the one with the largest IoU"
-    yield case(says, oracle, torch.tensor([[10.0, 10, 30, 22]]), mixed, [2, 1], 1)
+    def around(x: float, y: float) -> list[float]:
+        return [x - 6, y - 4, x + 6, y + 4]
+
+    for says, thing, default_boxes, counts in ONE_EACH:
+        yield case(says, oracle, torch.tensor([thing]), torch.tensor(default_boxes), counts, 1)
     levels = torch.cat([grid(2, 3, 30, 48), grid(1, 1, 30, 48)])
     yield case(
         "every level should give its k nearest boxes", oracle, torch.tensor([[3.0, 2, 14, 13]]), levels, [6, 1], 1
@@ -184,15 +212,9 @@ def adaptive_thresholds(draw: Draw) -> Iterator[Case]:
     four = torch.cat([levels, grid(1, 1, 30, 48, 0.7), grid(1, 1, 30, 48, 0.4)])
     yield case("any number of levels should count", oracle, torch.tensor([[3.0, 2, 24, 23]]), four, [6, 1, 1, 1], 2)
     yield case("no objects should give no thresholds", oracle, torch.zeros(0, 4), levels, [6, 1], 2)
-    thing, large = torch.tensor([[4.0, 6, 16, 14]]), [0.0, 0, 20, 20]  # the centre of both is (10, 10)
-    for first, second in CENTRES:
-        near = torch.tensor([[x - 6, y - 4, x + 6, y + 4] for x, y in (first, second)] + [large])
-        says = "near is the straight distance between centres, across and down alike"
-        yield case(says, oracle, thing, near, [2, 1], 1)
-    far = torch.tensor([[10.0, 10, 20, 20], [10, 10, 30, 30]])
-    yield case(
-        "an object that no box overlaps has the threshold 0", oracle, torch.tensor([[0.0, 0, 2, 3]]), far, [1, 1], 1
-    )
+    for says, centre, first, second in NEAR:
+        near = torch.tensor([around(*first), around(*second), [0, 0, 20, 20]])
+        yield case(says, oracle, torch.tensor([around(*centre)]), near, [2, 1], 1)
     turned = torch.cat([grid(1, 1, 30, 48), grid(2, 3, 30, 48)])
     yield case("levels may come in any order", oracle, torch.tensor([[3.0, 2, 14, 13]]), turned, [1, 6], 2)
     aside = torch.tensor([0.13, 0.29, 0.13, 0.29])  # no object half-way between two boxes

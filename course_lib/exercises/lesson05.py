@@ -31,6 +31,13 @@ predict(
         ([1, 3, 0], "0 is a neighbour of 1, and neighbours overlap by 7 of 13"),
         ([3], "the walk begins with the best score"),
         ([2, 0], "those are the ones that are crossed out"),
+        ([0, 2, 1], "the worst score does not come first"),
+        ([1, 3, 2], "2 is a neighbour of 1, and neighbours overlap by 7 of 13"),
+        ([0, 1, 3], "0 is a neighbour of 1, and the better of two neighbours goes first"),
+        ([2, 4], "the detections are counted from 0"),
+        ([0.9, 0.8], "give the numbers of the detections, not their scores"),
+        ([False, True, False, True], "give the numbers of those that are left, not a yes or no for each"),
+        ([0, 1, 0, 1], "give the numbers of those that are left, not a yes or no for each"),
     ],
     otherwise="sort by score; who still stands crosses out whom it overlaps by more than half; who is gone crosses out nobody",
     minutes=4,
@@ -61,6 +68,12 @@ SOFT = [
      [(1000.0, 1000, 1040, 1040, 0.9, 1), (0, 0, 40, 40, 0.8, 2)], 0.3, 0.1),
     ("boxes of one class should lower each other, wherever they lie",
      [(-3.0, -9, 5, -3, 0.9, 3), (-3, -7, 5, -1, 0.8, 3)], 0.3, 0.1),
+    ("the numbers should be places in the list as it came, whoever was dropped",
+     [(9.0, 1, 12, 5, 0.05, 1), (1, 1, 5, 4, 0.5, 1)], 0.4, 0.1),
+    ("of scores that become equal the earlier box should go first",
+     [(20.0, 1, 25, 4, 0.25, 1), (0, 0, 2, 2, 0.5, 1), (0, 0, 4, 2, 0.75, 1)], 0.4, 0.1),
+    ("boxes should lower each other wherever they stand in the list",
+     [(2.0, 1, 7, 4, 0.8, 1), (20, 1, 25, 4, 0.2, 1), (3, 1, 8, 4, 0.9, 1)], 0.4, 0.1),
     ("identical boxes should leave one",
      [(1.0, 2, 5, 9, 0.5, 4), (1, 2, 5, 9, 0.75, 4), (1, 2, 5, 9, 0.25, 4)], 0.4, 0.1),
 ]  # fmt: skip
@@ -75,6 +88,12 @@ CLAIMED = [
     ("no detections should give [0]", [], [], THING),
     ("an object should be claimed once", THING * 2, [0.9, 0.6], THING),
     ("the better score should go first", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.6, 0.9], THING),
+    ("two detections on two objects should both be hits", [[0.0, 0, 4, 4], [20, 0, 24, 4]], [0.9, 0.8],
+     [[0.0, 0, 4, 4], [20, 0, 24, 4]]),
+    ("a score of 0 should count, too", THING, [0.0], THING),
+    ("scores may lie close together", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.601, 0.604], THING),
+    ("each result should stand at its detection's own place",
+     [[1.0, 1, 5, 4], [20, 0, 24, 4], [30, 0, 34, 4]], [0.5, 0.9, 0.7], THING),
     ("an object that was claimed stays claimed", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.9, 0.6], THING),
     ("of equal scores the first should claim the object", [[1.0, 1, 4, 4], [1, 1, 5, 4]], [0.5, 0.5], THING),
     ("a detection that reaches no object should leave it to the next", [[0.0, 0, 2, 3], [1, 1, 5, 4]], [0.9, 0.5], THING),
@@ -98,12 +117,13 @@ QUALITIES = [
     ("background should cost something, whatever stands in quality", [_logit(0.8), _logit(0.1)], 0, 0.7),
     ("a box that is not asked should cost 0", [_logit(0.8), _logit(0.1)], -1, 0.7),
     ("label c has column c - 1, also for the last class", [_logit(0.2), _logit(0.6), _logit(0.9)], 3, 0.4),
-    ("large logits should stay finite", [200.0, -150.0], 2, 0.25),
+    ("large logits should stay finite, and cost in full", [200.0, -150.0], 2, 0.25),
     ("large wrong logits should stay finite", [-200.0, 90.0], 1, 0.75),
     ("an over-sure answer should cost more than one that equals the quality", [_logit(0.99)], 1, 0.6),
-    ("large logits should stay finite", [200.0, -150.0], 0, 0.5),
-    ("large logits should stay finite", [-200.0, 150.0], 2, 0.5),
+    ("large logits should stay finite, and cost in full", [200.0, -150.0], 0, 0.5),
+    ("large logits should stay finite, and cost in full", [-200.0, 150.0], 2, 0.5),
     ("quality 0 is a plain no", [1.0], 1, 0.0),
+    ("a low quality should count as it is", [1.0], 1, 0.25),
     ("with a single class, too, background should cost something", [1.0], 0, 0.7),
     ("with a single class, too, a box that is not asked should cost 0", [1.0], -1, 0.7),
 ]
@@ -234,14 +254,17 @@ def best_threshold(draw: Draw) -> Iterator[Case]:
     yield case("without detections (1.0, 0.0)", oracle, torch.zeros(0), torch.zeros(0, dtype=torch.bool), 3)
     yield case("missed objects should cost as well", oracle, *given([0.5], "+", 4))
     yield case("without a hit the highest score, with F1 0", oracle, *given([0.25, 0.75], "--", 2))
+    yield case("false positives should cost as well", oracle, *given([0.75, 0.5], "-+", 1))
     yield case("equal scores should pass together", oracle, *given([0.75, 0.75], "+-", 1))
     yield case("of equally good thresholds the highest", oracle, *given([0.5, 0.75], "-+", 1))
+    yield case("a small gain in F1 should count, too", oracle, *given([0.75, 0.25], "++", 3000))
     yield case("a lower threshold may be better", oracle, *given([0.25, 0.75, 0.5], "+++", 3))
     yield case("a threshold may be better after a worse one", oracle, *given([0.9, 0.8, 0.7, 0.6], "+-++", 4))
     yield case("only scores that occur can be chosen, with all their digits", oracle, *given([0.12345], "+", 1))
     yield case(
         "only scores that occur can be chosen, with all their digits", oracle, *given([0.98765, 0.00123], "-+", 1)
     )
+    yield case("a score of 0 may be the threshold, too", oracle, *given([0.0], "+", 1))
     falling = [0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
     yield case("two thresholds with the same F1 should give the higher one", oracle, *given(falling, "-+++--+", 5))
     yield case(

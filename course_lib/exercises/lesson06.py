@@ -60,6 +60,19 @@ predict(
             ((BOXES * CLASSES - POSITIVE) * YES + POSITIVE * NO) / POSITIVE,
             "turn it round: nearly all outputs should say no, and saying 1 in 100 is nearly right for them",
         ),
+        (
+            ((BOXES * (CLASSES + 1) - POSITIVE) * NO + POSITIVE * YES) / POSITIVE,
+            "with sigmoids background has no output of its own",
+        ),
+        (
+            ((BOXES - POSITIVE) * CLASSES * NO + POSITIVE * CLASSES * YES) / POSITIVE,
+            "a positive box holds one object of one class: only one of its outputs should say yes",
+        ),
+        (
+            BOXES * CLASSES * (PRIOR * YES + (1 - PRIOR) * NO) / POSITIVE,
+            "no output pays both prices in part: the right answer is known, and each pays the price of that one",
+        ),
+        (FIRST / POSITIVE / math.log(2), "the logarithm of cross-entropy is the natural one, not that to the base 2"),
         (YES, "that is what one positive box pays for its own class; what do the others pay?"),
     ],
     otherwise="count the outputs that should say yes and those that should say no; each kind has one price",
@@ -86,6 +99,7 @@ STRONG_CLASSES = [
 # Cases of 6.2: what should hold, logits, classes, gamma_positive, gamma_negative, margin; the first three also show the gradient.
 ASYMMETRIC = [
     ("a yes should cost its focal loss with gamma_positive", [[-1.0]], [1], 2.0, 4.0, 0.0),
+    ("gammas need not be whole numbers", [[-1.0]], [1], 0.5, 0.5, 0.0),
     (
         "a no should cost its focal loss with gamma_negative, at the lowered probability",
         [[1.0]],
@@ -96,6 +110,7 @@ ASYMMETRIC = [
     ),
     ("a no with less than the margin should cost 0", [[-4.0]], [0], 1.0, 0.5, 0.05),
     ("a no with less than the margin should cost 0, whatever gamma_negative", [[-4.0]], [0], 1.0, 0.0, 0.05),
+    ("a small margin should count, too", [[-4.0]], [0], 1.0, 0.0, 0.005),
     ("the margin should leave a yes alone", [[-1.0]], [1], 0.0, 0.0, 0.5),
     ("with margin 0 no probability should be lowered", [[-1.0]], [0], 2.0, 0.5, 0.0),
     ("with margin 0 a very wrong no should cost its whole logit", [[200.0]], [0], 2.0, 1.0, 0.0),
@@ -164,6 +179,7 @@ STRONG_ANSWERS = [
 FOCAL = [
     ("an answer should cost its weight times −ln p", [[-1.0]], [[1]], 2.0, 0.5),
     ("a very wrong answer should cost all it is wrong by", [[-10.0]], [[1]], 2.0, 0.5),
+    ("gamma need not be a whole number", [[1.0]], [[1]], 0.5, 0.5),
     ("alpha should weigh the yes, 1 − alpha the no", [[1.0]], [[0]], 0.5, 0.25),
     ("alpha should weigh the yes, 1 − alpha the no", [[0.5]], [[1]], 0.0, 0.25),
     ("a very wrong answer should cost all it is wrong by", [[200.0]], [[0]], 2.0, 0.5),
@@ -196,8 +212,18 @@ def shipped_focal_loss(draw: Draw) -> Iterator[Case]:
             out.append(costs)
         return logits.new_tensor(out).reshape(logits.shape)
 
+    def small(result: object, logits: Tensor, answers: Tensor, gamma: float, alpha: float) -> str | None:
+        right = oracle(logits.double(), answers, gamma, alpha)
+        if result.shape != right.shape:
+            return f"the result should have shape {list(right.shape)}, yours has {list(result.shape)}"
+        yours, right = result.item(), right.item()
+        return None if abs(yours - right) <= 0.02 * right else f"yours gives {yours:.3g}, right is {right:.3g}"
+
     for says, rows, answers, gamma, alpha in FOCAL:
         yield case(says, oracle, torch.tensor(rows), torch.tensor(answers), gamma, alpha)
+    for z in (8.0, 12.0):
+        says = "an easy answer should cost little, and exactly that little"
+        yield judged(says, small, torch.tensor([[z]]), torch.tensor([[1]]), 0.5, 0.25)
     yield case(
         "no boxes should give [0, n]", oracle, torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), 2.0, 0.25
     )
@@ -236,10 +262,11 @@ def balanced_prior(draw: Draw) -> Iterator[Case]:
         right = oracle(ratio, gamma, alpha)
 
         def judge(result: object, ratio: float, gamma: float, alpha: float) -> str | None:
-            value = result.item() if isinstance(result, Tensor) and result.numel() == 1 else result
-            if not isinstance(value, float):
+            if isinstance(result, Tensor):
+                return "the result should be a Python float, yours is a tensor: `.item()` makes a number of it"
+            if not isinstance(result, float):
                 return f"the result should be a float between 0 and 1, yours is a {type(result).__name__}"
-            return None if abs(value - right) <= 1e-6 * right else f"yours gives {value:.8g}, right is {right:.8g}"
+            return None if abs(result - right) <= 1e-6 * right else f"yours gives {result:.8g}, right is {right:.8g}"
 
         return judged(says, judge, ratio, gamma, alpha)
 
@@ -249,6 +276,7 @@ def balanced_prior(draw: Draw) -> Iterator[Case]:
     yield held("the weight's own pull should count", 9.0, 1.0, 0.5)
     yield held("the exact equation should hold", 800.0, 2.0, 0.25)
     yield held("the exact equation should hold", 80000.0, 2.0, 0.25)
+    yield held("the ratio need not be a whole number", 2.5, 1.0, 0.5)
     yield held("gamma need not be a whole number", 50.0, 0.5, 0.75)
     yield held("where objects pull harder the prior should be above one half", 0.1, 2.0, 0.95)
     yield held("a prior near 1 should be found", 0.1, 0.0, 0.95)

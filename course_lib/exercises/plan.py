@@ -128,15 +128,18 @@ class Plan:
         return sorted(range(len(self.cases)), key=lambda i: size(self.cases[i].args))
 
     def _smallest(self, mode: str) -> list[int]:
-        """The three smallest cases with float tensors (all small ones for "gradient"), and the smallest empty one.
+        """The three smallest cases with float tensors (all small ones for "gradient"), and the smallest of each empty kind.
+
+        A kind of emptiness is which arguments are empty: an answer may return early for each of them.
 
         A gradient through nothing is asked for only where there is one number to call `backward` on: a loss.
         """
         fit = [i for i in self._by_size() if any(t.is_floating_point() for t in tensors(self.cases[i].args))]
         empty = [i for i in fit if is_empty(self.cases[i].args) and (mode != "gradient" or self._is_scalar(i))]
+        kinds = {tuple(map(is_empty, self.cases[i].args)): i for i in reversed(empty)}
         full = [i for i in fit if not is_empty(self.cases[i].args)]
         small = [i for i in full if size(self.cases[i].args) <= 24]  # the oracle's slopes take a call a number
-        return (max(full[:3], small, key=len) if mode == "gradient" else full[:3]) + empty[:1]
+        return (max(full[:3], small, key=len) if mode == "gradient" else full[:3]) + sorted(kinds.values())
 
     def _is_scalar(self, i: int) -> bool:
         return self.expected[i] is not None and self.expected[i].get("shape") == []

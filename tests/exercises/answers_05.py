@@ -1,7 +1,11 @@
 """Wrong and right answers to lesson 5's exercises."""
 
+import heapq
+from fractions import Fraction
+
+import numpy
 import torch
-from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import batched_nms, box_iou, nms
 from trials import right, wrong
 
 # --- 5.2 soft_suppression ----------------------------------------------------------------------------------------
@@ -227,6 +231,181 @@ def soft_empty_float32(boxes, scores, labels, iou_threshold, score_threshold):
     return _soft(boxes, scores, labels, iou_threshold, score_threshold)
 
 
+@right("5.2", "recursion with those that are left")
+def soft_recursion(boxes, scores, labels, iou_threshold, score_threshold):
+    def go(left):
+        i = min(left, key=lambda j: (-left[j].item(), j), default=None)
+        if i is None or not left[i] > score_threshold:
+            return []
+        rest = {}
+        for j in left.keys() - {i}:
+            overlap = box_iou(boxes[i : i + 1], boxes[j : j + 1])[0, 0]
+            lower = labels[i] == labels[j] and overlap > iou_threshold
+            rest[j] = left[j] * (1 - overlap) if lower else left[j]
+        return [(i, left[i]), *go(rest)]
+
+    taken = go(dict(enumerate(scores)))
+    places = torch.tensor([i for i, _ in taken], dtype=torch.long, device=scores.device)
+    return places, torch.stack([s for _, s in taken]) if taken else scores[:0]
+
+
+@right("5.2", "class by class, then by score and place")
+def soft_by_class(boxes, scores, labels, iou_threshold, score_threshold):
+    found = []
+    for label in labels.unique():
+        own = (labels == label).nonzero()[:, 0]
+        kept, points = _soft(boxes[own], scores[own], labels[own], iou_threshold, score_threshold)
+        found += zip((-points).tolist(), own[kept].tolist(), strict=True)
+    found.sort()
+    places = torch.tensor([i for _, i in found], dtype=torch.int64, device=scores.device)
+    return places, scores.new_tensor([-s for s, _ in found])
+
+
+@right("5.2", "numpy, factors with ones on the diagonal")
+def soft_numpy(boxes, scores, labels, iou_threshold, score_threshold):
+    table, kinds = box_iou(boxes, boxes).cpu().numpy(), labels.cpu().numpy()
+    lower = (kinds[:, None] == kinds) & (table > iou_threshold)
+    numpy.fill_diagonal(lower, False)
+    factors = numpy.where(lower, 1 - table, 1)
+    now, free, kept, points = scores.cpu().numpy().copy(), numpy.ones(len(scores), dtype=bool), [], []
+    while free.any():
+        i = int(numpy.where(free, now, -numpy.inf).argmax())
+        if now[i] <= score_threshold:
+            break
+        kept.append(i)
+        points.append(float(now[i]))
+        free[i] = False
+        now = numpy.where(free, now * factors[i], now)
+    return torch.tensor(kept, dtype=torch.int64, device=scores.device), scores.new_tensor(points)
+
+
+def _each_class(boxes, scores, labels, iou_threshold, score_threshold):
+    """What soft suppression gives, class after class."""
+    kept, points = [labels.new_zeros(0)], [scores.new_zeros(0)]
+    for label in labels.unique():
+        own = (labels == label).nonzero()[:, 0]
+        k, p = _soft(boxes[own], scores[own], labels[own], iou_threshold, score_threshold)
+        kept.append(own[k])
+        points.append(p)
+    return torch.cat(kept), torch.cat(points)
+
+
+@wrong("5.2", "class after class", says="earlier box should go first")
+def soft_class_after_class(boxes, scores, labels, iou_threshold, score_threshold):
+    return _each_class(boxes, scores, labels, iou_threshold, score_threshold)
+
+
+@wrong("5.2", "class after class, sorted by score alone", says="of equal scores the earlier box should go first")
+def soft_class_sorted(boxes, scores, labels, iou_threshold, score_threshold):
+    kept, points = _each_class(boxes, scores, labels, iou_threshold, score_threshold)
+    order = points.argsort(descending=True, stable=True)
+    return kept[order], points[order]
+
+
+@wrong("5.2", "places among those above score_threshold", says="places in the list as it came")
+def soft_dropped_first(boxes, scores, labels, iou_threshold, score_threshold):
+    keep = scores > score_threshold
+    return _soft(boxes[keep], scores[keep], labels[keep], iou_threshold, score_threshold)
+
+
+@wrong("5.2", "sorted anew each time, from the order before", says="of scores that become equal the earlier box")
+def soft_resorted(boxes, scores, labels, iou_threshold, score_threshold):
+    table, now, left = box_iou(boxes, boxes), scores.clone(), list(range(len(boxes)))
+    kept, points = [], []
+    while left:
+        left.sort(key=lambda i: -now[i].item())
+        i = left.pop(0)
+        if now[i] <= score_threshold:
+            break
+        kept.append(i)
+        points.append(now[i].item())
+        for j in left:
+            now[j] *= 1 - table[i, j] if labels[i] == labels[j] and table[i, j] > iou_threshold else 1
+    return torch.tensor(kept, dtype=torch.int64, device=scores.device), scores.new_tensor(points)
+
+
+@wrong("5.2", "the largest overlap counts, not all of them", says="lowered more than once")
+def soft_largest_only(boxes, scores, labels, iou_threshold, score_threshold):
+    table, worst, kept, points = box_iou(boxes, boxes), torch.zeros_like(scores), [], []
+    while len(kept) < len(scores):
+        now = scores * (1 - worst)
+        now[kept] = -torch.inf
+        i = int(now.argmax())
+        if now[i] <= score_threshold:
+            break
+        kept.append(i)
+        points.append(now[i].item())
+        lower = (labels == labels[i]) & (table[i] > iou_threshold)
+        worst = torch.where(lower, torch.maximum(worst, table[i]), worst)
+    return torch.tensor(kept, dtype=torch.int64, device=scores.device), scores.new_tensor(points)
+
+
+@wrong("5.2", "score_threshold asked before anything is lowered", says="identical boxes should leave one")
+def soft_threshold_first(boxes, scores, labels, iou_threshold, score_threshold):
+    keep = (scores > score_threshold).nonzero()[:, 0]
+    kept, points = _soft(boxes[keep], scores[keep], labels[keep], iou_threshold, -1.0)
+    return keep[kept], points
+
+
+@wrong("5.2", "those taken are lowered as well", says="stay with a lower score")
+def soft_taken_lowered(boxes, scores, labels, iou_threshold, score_threshold):
+    kept, _ = _soft(boxes, scores, labels, iou_threshold, score_threshold)
+    table, now = box_iou(boxes, boxes), scores.clone()
+    for i in kept.tolist():
+        lower = (labels == labels[i]) & (table[i] > iou_threshold)
+        lower[i] = False
+        now[lower] *= 1 - table[i][lower]
+    return kept, now[kept]
+
+
+@wrong("5.2", "taken marked with minus infinity, then multiplied", says="stay with a lower score")
+def soft_infinity(boxes, scores, labels, iou_threshold, score_threshold):
+    table, now, kept, points = box_iou(boxes, boxes), scores.clone(), [], []
+    while len(now) and now.max() > score_threshold:
+        i = int(now.argmax())
+        kept.append(i)
+        points.append(now[i].item())
+        now[i] = -torch.inf
+        now = torch.where((labels == labels[i]) & (table[i] > iou_threshold), now * (1 - table[i]), now)
+    return torch.tensor(kept, dtype=torch.int64, device=scores.device), scores.new_tensor(points)
+
+
+@wrong("5.2", "the overlap as a share of the smaller box", says="stay with a lower score")
+def soft_smaller_box(boxes, scores, labels, iou_threshold, score_threshold):
+    iou, area = box_iou(boxes, boxes), (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    table = iou * (area[:, None] + area) / (1 + iou) / torch.minimum(area[:, None], area)
+    rows = iter(table[_soft(boxes, scores, labels, iou_threshold, score_threshold)[0]])
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, factor=lambda row: 1 - next(rows))
+
+
+@wrong("5.2", "only neighbours in the list lower each other", says="wherever they stand in the list")
+def soft_neighbours(boxes, scores, labels, iou_threshold, score_threshold):
+    here = torch.arange(len(boxes), device=boxes.device)
+
+    def clash(row, same):
+        return same & (row > iou_threshold) & ((here - row.argmax()).abs() <= 1)
+
+    return _soft(boxes, scores, labels, iou_threshold, score_threshold, clash=clash)
+
+
+@wrong("5.2", "ten at most", says="every box should be lowered by each better box")
+def soft_ten(boxes, scores, labels, iou_threshold, score_threshold):
+    kept, points = _soft(boxes, scores, labels, iou_threshold, score_threshold)
+    return kept[:10], points[:10]
+
+
+@wrong("5.2", "a list of numbers without a type", says="the result[0] should be int64", only_behaviour=False)
+def soft_untyped(boxes, scores, labels, iou_threshold, score_threshold):
+    kept, points = _soft(boxes, scores, labels, iou_threshold, score_threshold)
+    return torch.tensor(kept.tolist(), device=scores.device), points
+
+
+@wrong("5.2", "always on the CPU, in float32", says="dtype should be kept", only_behaviour=True)
+def soft_cpu(boxes, scores, labels, iou_threshold, score_threshold):
+    kept, points = _soft(boxes, scores, labels, iou_threshold, score_threshold)
+    return torch.tensor(kept.tolist(), dtype=torch.int64), torch.tensor(points.tolist())
+
+
 # --- 5.3 quality_loss --------------------------------------------------------------------------------------------
 
 
@@ -362,6 +541,114 @@ def quality_empty_cpu(logits, classes, quality):
 @wrong("5.3", "float32 without boxes", says="dtype should be kept", only_behaviour=True)
 def quality_empty_float32(logits, classes, quality):
     return quality_pytorch(logits, classes, quality) if len(logits) else torch.zeros(0, device=logits.device)
+
+
+@right("5.3", "question by question")
+def quality_loop(logits, classes, quality):
+    costs = [logits.new_zeros(0)]
+    for row, c, q in zip(logits, classes.tolist(), quality, strict=True):
+        total = row.sum() * 0
+        for column, z in enumerate(row if c >= 0 else [], start=1):
+            total = total + torch.logaddexp(torch.zeros_like(z), z) - (q * z if column == c else 0)
+        costs.append(total[None])
+    return torch.cat(costs)
+
+
+@right("5.3", "the qualities scattered, unasked boxes multiplied away")
+def quality_scattered(logits, classes, quality):
+    place = torch.nn.functional.one_hot(classes.clamp(min=0), logits.shape[1] + 1)[:, 1:].bool()
+    wanted = torch.zeros_like(logits).masked_scatter(place, quality[classes > 0].to(logits))
+    return torch.einsum("mn,m->m", _quality(logits, wanted), (classes >= 0).to(logits))
+
+
+@right("5.3", "all as background, objects corrected")
+def quality_corrected(logits, classes, quality):
+    yes, no = (-torch.nn.functional.logsigmoid(z) for z in (logits, -logits))
+    places = (classes > 0).nonzero()[:, 0]
+    column = classes[places] - 1
+    more = quality[places].to(logits) * (yes[places, column] - no[places, column])
+    return torch.where(classes == -1, 0.0, no.sum(dim=-1).index_add(0, places, more))
+
+
+@wrong("5.3", "column -1 for background", says="background should cost something")
+def quality_last_column(logits, classes, quality):
+    wanted = torch.zeros_like(logits)
+    wanted[torch.arange(len(classes)), classes.clamp(min=0) - 1] = quality.to(logits)
+    return _quality(logits, wanted).sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "the divergence: 0 where p is the quality", says="over-sure")
+def quality_divergence(logits, classes, quality):
+    q = _wanted(logits, classes, quality)
+    own = torch.special.entr(q) + torch.special.entr(1 - q)
+    return (_quality(logits, q) - own).sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "logits stopped at 50", says="and cost in full")
+def quality_stopped(logits, classes, quality):
+    return quality_pytorch(logits.clamp(-50, 50), classes, quality)
+
+
+@wrong("5.3", "BCELoss, which stops logarithms at -100", says="large logits should stay finite")
+def quality_bce(logits, classes, quality):
+    wanted = _wanted(logits, classes, quality)
+    cost = torch.nn.functional.binary_cross_entropy(logits.sigmoid(), wanted, reduction="none")
+    return cost.sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "the paper's weight as well", says="quality 1 is a plain yes")
+def quality_paper(logits, classes, quality):
+    q = _wanted(logits, classes, quality)
+    cost = (q - logits.sigmoid()).square() * _quality(logits, q)
+    return cost.sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "the quality weighs all questions of its box", says="over-sure")
+def quality_weighs_box(logits, classes, quality):
+    return quality_pytorch(logits, classes, torch.ones_like(quality)) * torch.where(classes > 0, quality, 1.0)
+
+
+@wrong("5.3", "the quality for every class", says="the true class wants the quality, the others 0")
+def quality_everywhere(logits, classes, quality):
+    wanted = torch.where(classes > 0, quality.to(logits), 0.0)[:, None].expand_as(logits)
+    return _quality(logits, wanted).sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "a quality below one half is a plain no", says="a low quality should count as it is")
+def quality_threshold(logits, classes, quality):
+    return quality_pytorch(logits, classes, torch.where(quality < 0.5, 0.0, quality))
+
+
+@wrong("5.3", "the quality in tenths", says="a low quality should count as it is")
+def quality_tenths(logits, classes, quality):
+    return quality_pytorch(logits, classes, (quality * 10).round() / 10)
+
+
+@wrong("5.3", "logarithm of one plus the exponential", says="large logits should stay finite")
+def quality_overflow(logits, classes, quality):
+    cost = torch.log1p(logits.exp()) - _wanted(logits, classes, quality) * logits
+    return cost.sum(dim=1).masked_fill(classes < 0, 0)
+
+
+@wrong("5.3", "unasked boxes left out of the list", says="should have shape [1]")
+def quality_left_out(logits, classes, quality):
+    return quality_pytorch(logits, classes, quality)[classes >= 0]
+
+
+@wrong("5.3", "no axis of length 1", says="should have shape [1]")
+def quality_squeezed(logits, classes, quality):
+    return quality_pytorch(logits, classes, quality).squeeze()
+
+
+@wrong("5.3", "in float32, whatever comes in", says="dtype should be kept", only_behaviour=True)
+def quality_float32(logits, classes, quality):
+    return quality_pytorch(logits.float(), classes, quality.float())
+
+
+@wrong("5.3", "qualities that mean nothing set to 0 in place", says="input should stay", only_behaviour=True)
+def quality_cleared(logits, classes, quality):
+    quality[classes <= 0] = 0
+    return quality_pytorch(logits, classes, quality)
 
 
 # --- 5.4 find_hits -----------------------------------------------------------------------------------------------
@@ -507,6 +794,137 @@ def hits_two_choices(boxes, scores, objects):
 @wrong("5.4", "on the CPU without objects", says="device should be kept", only_behaviour=True)
 def hits_empty_cpu(boxes, scores, objects):
     return hits_mask(boxes, scores, objects) if len(objects) else torch.zeros(len(boxes), dtype=torch.bool)
+
+
+@right("5.4", "of objects that it overlaps equally the last")
+def hits_last_of_equals(boxes, scores, objects):
+    return _hits(boxes, objects.flip(0), _by_score(scores))
+
+
+@right("5.4", "numpy, with a column for nobody")
+def hits_nobody(boxes, scores, objects):
+    table = box_iou(boxes, objects).cpu().numpy()
+    table = numpy.concatenate([table, numpy.zeros((len(table), 1))], axis=1)
+    hit = numpy.zeros(len(table), dtype=bool)
+    for i in numpy.argsort(-scores.cpu().numpy(), kind="stable"):
+        j = table[i].argmax()
+        if table[i, j] >= 0.5:
+            hit[i], table[:, j] = True, 0
+    return torch.from_numpy(hit).to(boxes.device)
+
+
+@right("5.4", "a heap of scores")
+def hits_heap(boxes, scores, objects):
+    heap = [(-s, i) for i, s in enumerate(scores.tolist())]
+    heapq.heapify(heap)
+    free = torch.ones(len(objects), dtype=torch.bool, device=boxes.device)
+    result = scores.new_zeros(len(scores)).bool()
+    while heap and free.any():
+        _, i = heapq.heappop(heap)
+        places = free.nonzero()[:, 0]
+        overlaps = box_iou(boxes[i][None], objects[places])[0]
+        if overlaps.max() >= 0.5:
+            result[i], free[places[overlaps.argmax()]] = True, False
+    return result
+
+
+@right("5.4", "recursion on the objects that are free")
+def hits_recursion(boxes, scores, objects):
+    def go(waiting, free):
+        near = max(
+            ((box_iou(boxes[i][None], objects[j][None]).item(), -j) for i in waiting[:1] for j in free), default=(0, 0)
+        )
+        if not waiting:
+            return set()
+        if near[0] >= 0.5:
+            return {waiting[0]} | go(waiting[1:], [j for j in free if j != -near[1]])
+        return go(waiting[1:], free)
+
+    hits = go(_by_score(scores), list(range(len(objects))))
+    return torch.tensor([i in hits for i in range(len(scores))], dtype=torch.bool, device=boxes.device)
+
+
+@wrong("5.4", "stops at the first miss", says="leave it to the next")
+def hits_stops(boxes, scores, objects):
+    order = _by_score(scores)
+    right = hits_mask(boxes, scores, objects)
+    first = next((k for k, i in enumerate(order) if not right[i]), len(order))
+    right[order[first:]] = False
+    return right
+
+
+@wrong("5.4", "object by object, the best score that fits", says="the object that it overlaps most")
+def hits_by_object(boxes, scores, objects):
+    table = box_iou(boxes, objects)
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for j in range(len(objects)):
+        fits = [i for i in _by_score(scores) if table[i, j] >= 0.5 and not out[i]]
+        out[fits[:1]] = True
+    return out
+
+
+@wrong("5.4", "scores of 0 are never reached", says="a score of 0 should count")
+def hits_zero_score(boxes, scores, objects):
+    return _hits(boxes, objects, [i for i in _by_score(scores) if scores[i] > 0])
+
+
+@wrong("5.4", "scores in whole per cents", says="scores may lie close together")
+def hits_per_cent(boxes, scores, objects):
+    return hits_mask(boxes, (scores * 100).round(), objects)
+
+
+@wrong("5.4", "sorted back by the order itself", says="at its detection's own place")
+def hits_order_twice(boxes, scores, objects):
+    order = torch.tensor(_by_score(scores), dtype=torch.int64, device=boxes.device)
+    return hits_mask(boxes, scores, objects)[order][order]
+
+
+@wrong("5.4", "of equal scores the last", says="of equal scores the first should claim")
+def hits_last_score(boxes, scores, objects):
+    return _hits(boxes, objects, sorted(range(len(boxes)), key=lambda i: (-scores[i].item(), -i)))
+
+
+@wrong("5.4", "of equal scores the larger overlap", says="of equal scores the first should claim")
+def hits_larger_overlap(boxes, scores, objects):
+    best = box_iou(boxes, objects).amax(dim=1).tolist() if len(objects) else [0] * len(boxes)
+    return _hits(boxes, objects, sorted(range(len(boxes)), key=lambda i: (-scores[i].item(), -best[i])))
+
+
+@wrong("5.4", "after a hit the last object leaves the list", says="two detections on two objects")
+def hits_last_leaves(boxes, scores, objects):
+    table, left = box_iou(boxes, objects), len(objects)
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for i in _by_score(scores):
+        if left and table[i, :left].max() >= 0.5:
+            out[i] = True
+            left -= 1
+    return out
+
+
+@wrong("5.4", "suppression in place of claims", says="the object that is left")
+def hits_suppressed(boxes, scores, objects):
+    kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    kept[nms(boxes, scores, 0.5)] = True
+    return kept & (box_iou(boxes, objects) >= 0.5).any(dim=1)
+
+
+@wrong("5.4", "as many hits as objects that are overlapped", says="the object that it overlaps most")
+def hits_counted(boxes, scores, objects):
+    enough = box_iou(boxes, objects) >= 0.5
+    out = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    near = [i for i in _by_score(scores) if enough[i].any()]
+    out[near[: int(enough.any(dim=0).sum())]] = True
+    return out
+
+
+@wrong("5.4", "without objects zeros as numbers", says="should be bool")
+def hits_empty_float(boxes, scores, objects):
+    return hits_mask(boxes, scores, objects) if len(objects) else torch.zeros(len(boxes))
+
+
+@wrong("5.4", "without detections a list without a type", says="should be bool")
+def hits_untyped(boxes, scores, objects):
+    return torch.tensor(hits_mask(boxes, scores, objects).tolist(), device=boxes.device)
 
 
 # --- 5.5 best_threshold -----------------------------------------------------------------------------------------------
@@ -664,3 +1082,112 @@ def gate_rounded(scores, hits, objects):
 @wrong("5.5", "ten gates at most", says="any number of thresholds")
 def gate_ten(scores, hits, objects):
     return max(_gates(scores, hits, objects)[:10], key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@right("5.5", "fractions, one group of equal scores after the other")
+def gate_fractions(scores, hits, objects):
+    groups = {}
+    for score, hit in zip(scores.tolist(), hits.tolist(), strict=True):
+        groups.setdefault(score, []).append(hit)
+    passing, found, best = 0, 0, None
+    for score in sorted(groups, reverse=True):
+        passing, found = passing + len(groups[score]), found + sum(groups[score])
+        f1 = Fraction(2 * found, passing + objects)
+        if best is None or f1 > best[1]:
+            best = score, f1
+    return (best[0], float(best[1])) if best else (1.0, 0.0)
+
+
+@right("5.5", "numpy, with searchsorted")
+def gate_numpy(scores, hits, objects):
+    if len(scores) == 0:
+        return 1.0, 0.0
+    order = numpy.argsort(-scores.cpu().numpy(), kind="stable")
+    falling, found = scores.cpu().numpy()[order], numpy.cumsum(hits.cpu().numpy()[order])
+    last = numpy.searchsorted(-falling, -falling, side="right") - 1
+    f1 = 2 * found[last] / (last + 1 + objects)
+    return float(falling[f1.argmax()]), float(f1.max())
+
+
+@right("5.5", "a table of who passes")
+def gate_table(scores, hits, objects):
+    gates = scores.unique().flip(0)
+    if not len(gates):
+        return 1.0, 0.0
+    passing = scores >= gates[:, None]
+    f1 = 2 * (passing & hits).sum(dim=1).double() / (passing.sum(dim=1) + objects)
+    place = int(f1.argmax())
+    return gates[place].item(), f1[place].item()
+
+
+@wrong("5.5", "without a hit no threshold", says="without a hit the highest score")
+def gate_no_hit(scores, hits, objects):
+    best = (1.0, 0.0)
+    for gate, f1 in _gates(scores, hits, objects):
+        best = (gate, f1) if f1 > best[1] else best
+    return best
+
+
+@wrong("5.5", "only scores of hits", says="without a hit the highest score")
+def gate_only_hits(scores, hits, objects):
+    rows = [row for row in _gates(scores, hits, objects) if row[0] in scores[hits].tolist()]
+    return max(rows, key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@wrong("5.5", "half way to the next score", says="highest score")
+def gate_half_way(scores, hits, objects):
+    gate, f1 = gate_loop(scores, hits, objects)
+    below = scores[scores < gate]
+    return ((gate + below.max().item()) / 2 if len(below) else gate), f1
+
+
+@wrong("5.5", "F1 rounded to three digits before the comparison", says="a small gain in F1 should count")
+def gate_rounded_f1(scores, hits, objects):
+    return max(_gates(scores, hits, objects), key=lambda row: round(row[1], 3), default=(1.0, 0.0))
+
+
+@wrong("5.5", "a gain below a hundredth does not count", says="a small gain in F1 should count")
+def gate_patience(scores, hits, objects):
+    best = None
+    for gate, f1 in _gates(scores, hits, objects):
+        if best is None or f1 > best[1] + 0.01:
+            best = gate, f1
+    return best or (1.0, 0.0)
+
+
+@wrong("5.5", "the threshold 0 without detections", says="without detections (1.0, 0.0)")
+def gate_zero_gate(scores, hits, objects):
+    return max(_gates(scores, hits, objects), key=lambda row: row[1], default=(0.0, 0.0))
+
+
+@wrong("5.5", "scores sorted, hits not", says="yours gives")
+def gate_hits_unsorted(scores, hits, objects):
+    return gate_loop(scores.sort(descending=True).values, hits, objects)
+
+
+@wrong("5.5", "the mean of precision and recall", says="missed objects should cost")
+def gate_plain_mean(scores, hits, objects):
+    rows = _gates(scores, hits, objects, lambda right, passing, objects: (right / passing + right / objects) / 2)
+    return max(rows, key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@wrong("5.5", "misses are free", says="false positives should cost")
+def gate_no_misses(scores, hits, objects):
+    rows = _gates(scores, hits, objects, lambda right, passing, objects: 2 * right / (right + objects))
+    return max(rows, key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@wrong("5.5", "the highest score is never tried", says="without a hit the highest score")
+def gate_not_highest(scores, hits, objects):
+    rows = _gates(scores, hits, objects)
+    return max(rows[1:] or rows, key=lambda row: row[1], default=(1.0, 0.0))
+
+
+@wrong("5.5", "scores of 0 are no scores", says="a score of 0 may be the threshold")
+def gate_above_zero(scores, hits, objects):
+    return gate_loop(scores[scores > 0], hits[scores > 0], objects)
+
+
+@wrong("5.5", "scores below one twentieth dropped first", says="yours gives")
+def gate_twentieth(scores, hits, objects):
+    return gate_loop(scores[scores >= 0.05], hits[scores >= 0.05], objects)

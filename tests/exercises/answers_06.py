@@ -1,7 +1,9 @@
 """Wrong and right answers to lesson 6's exercises."""
 
 import math
+from decimal import Decimal, localcontext
 
+import numpy
 import torch
 import torch.nn.functional as F
 from torchvision.ops import sigmoid_focal_loss
@@ -187,6 +189,119 @@ def asymmetric_in_place(logits, classes, gamma_positive, gamma_negative, margin)
     return result
 
 
+@right("6.2", "output by output")
+def asymmetric_numbers(logits, classes, gamma_positive, gamma_negative, margin):
+    costs = [logits.new_zeros(0)]
+    for row, c in zip(logits, classes.tolist(), strict=True):
+        total = row.sum() * 0
+        for channel, z in enumerate(row if c >= 0 else [], start=1):
+            if channel == c:
+                total = total + (-gamma_positive * F.softplus(z)).exp() * F.softplus(-z)
+            elif margin == 0:
+                total = total + (-gamma_negative * F.softplus(-z)).exp() * F.softplus(z)
+            elif z.sigmoid() > margin:
+                total = total - (z.sigmoid() - margin) ** gamma_negative * (torch.sigmoid(-z) + margin).log()
+        costs.append(total[None])
+    return torch.cat(costs)
+
+
+@right("6.2", "two lists of places, scattered back")
+def asymmetric_scattered(logits, classes, gamma_positive, gamma_negative, margin):
+    hot, asked = _hot(logits, classes), (classes >= 0)[:, None]
+    up, down = hot & asked, ~hot & asked & (logits.sigmoid() > margin)
+    z, log_no = logits[down], -F.softplus(logits[down])
+    if margin == 0:
+        cost = -(-gamma_negative * F.softplus(-z)).exp() * log_no
+    else:
+        cost = -((z.sigmoid() - margin) ** gamma_negative) * torch.log(log_no.exp() + margin)
+    table = torch.zeros_like(logits).masked_scatter(down, cost)
+    return torch.einsum("mn->m", table.masked_scatter(up, _yes(logits[up], gamma_positive)))
+
+
+@right("6.2", "double precision inside")
+def asymmetric_double(logits, classes, gamma_positive, gamma_negative, margin):
+    z = logits.double()
+    yes = F.softplus(-z) * torch.exp(-gamma_positive * F.softplus(z))
+    room = torch.stack([-F.softplus(z), torch.full_like(z, math.log(margin) if margin else -torch.inf)])
+    no = -torch.logsumexp(room, 0).clamp(max=0) * (z.sigmoid() - margin).clamp(min=1e-100) ** gamma_negative
+    return torch.where(classes < 0, 0.0, (no + _hot(logits, classes) * (yes - no)).sum(dim=1)).to(logits.dtype)
+
+
+@wrong("6.2", "the lowered probability stretched to 1 again", says="at the lowered probability")
+def asymmetric_stretched(logits, classes, gamma_positive, gamma_negative, margin):
+    no = _no(logits, gamma_negative, margin) / (1 - margin) ** gamma_negative
+    return _both(logits, classes, _yes(logits, gamma_positive), no)
+
+
+@wrong("6.2", "the margin taken off the logit", says="at the lowered probability")
+def asymmetric_logit_margin(logits, classes, gamma_positive, gamma_negative, margin):
+    return _both(logits, classes, _yes(logits, gamma_positive), _no(logits - margin, gamma_negative, 0.0))
+
+
+@wrong("6.2", "below the margin p itself", says="a no with less than the margin should cost 0")
+def asymmetric_below(logits, classes, gamma_positive, gamma_negative, margin):
+    no = torch.where(logits.sigmoid() > margin, _no(logits, gamma_negative, margin), _no(logits, gamma_negative, 0.0))
+    return _both(logits, classes, _yes(logits, gamma_positive), no)
+
+
+@wrong("6.2", "a margin below a hundredth is none", says="a small margin should count")
+def asymmetric_hundredth(logits, classes, gamma_positive, gamma_negative, margin):
+    return asymmetric_cases(logits, classes, gamma_positive, gamma_negative, margin if margin > 0.01 else 0.0)
+
+
+@wrong("6.2", "with gamma 0 no margin", says="whatever gamma_negative")
+def asymmetric_gamma_zero(logits, classes, gamma_positive, gamma_negative, margin):
+    return asymmetric_cases(logits, classes, gamma_positive, gamma_negative, margin if gamma_negative else 0.0)
+
+
+@wrong("6.2", "the lowered probability in the weight of a yes", says="costs of all classes should be added up")
+def asymmetric_lowers_yes_weight(logits, classes, gamma_positive, gamma_negative, margin):
+    yes = (1 - (logits.sigmoid() - margin).clamp(min=1e-30)) ** gamma_positive * F.softplus(-logits)
+    return _both(logits, classes, yes, _no(logits, gamma_negative, margin))
+
+
+@wrong("6.2", "whole gammas", says="gammas need not be whole numbers")
+def asymmetric_whole(logits, classes, gamma_positive, gamma_negative, margin):
+    return asymmetric_cases(logits, classes, int(gamma_positive), int(gamma_negative), margin)
+
+
+@wrong("6.2", "probabilities clamped at a millionth", says="should cost its whole logit")
+def asymmetric_clamped(logits, classes, gamma_positive, gamma_negative, margin):
+    p = logits.sigmoid().clamp(1e-6, 1 - 1e-6)
+    low = (p - margin).clamp(min=1e-30)
+    yes = -((1 - p) ** gamma_positive) * p.log()
+    return _both(logits, classes, yes, -(low**gamma_negative) * (1 - low).log())
+
+
+@wrong("6.2", "logits stopped at 88", says="should cost its whole logit")
+def asymmetric_stopped(logits, classes, gamma_positive, gamma_negative, margin):
+    return asymmetric_cases(logits.clamp(-88, 88), classes, gamma_positive, gamma_negative, margin)
+
+
+@wrong("6.2", "the weight of a yes is detached", says="gradient should flow", only_behaviour=True)
+def asymmetric_yes_detached(logits, classes, gamma_positive, gamma_negative, margin):
+    yes = (-gamma_positive * F.softplus(logits)).exp().detach() * F.softplus(-logits)
+    return _both(logits, classes, yes, _no(logits, gamma_negative, margin))
+
+
+@wrong("6.2", "the weight of a no is detached", says="gradient should flow", only_behaviour=True)
+def asymmetric_no_detached(logits, classes, gamma_positive, gamma_negative, margin):
+    low = (logits.sigmoid() - margin).clamp(min=1e-30).detach() ** gamma_negative
+    return _both(logits, classes, _yes(logits, gamma_positive), low * _no(logits, 0.0, margin))
+
+
+@wrong("6.2", "the weight of a yes from a rounded difference", says="gradient is nan", only_behaviour=True)
+def asymmetric_rounded(logits, classes, gamma_positive, gamma_negative, margin):
+    yes = (1 - logits.sigmoid()) ** gamma_positive * F.softplus(-logits)
+    return _both(logits, classes, yes, _no(logits, gamma_negative, margin))
+
+
+@wrong("6.2", "divided by the number of positive boxes", says="pay for itself")
+def asymmetric_per_positive(logits, classes, gamma_positive, gamma_negative, margin):
+    costs = asymmetric_cases(logits, classes, gamma_positive, gamma_negative, margin)
+    return costs / (classes > 0).sum().clamp(min=1)
+
+
 # --- 6.3 shipped_focal_loss --------------------------------------------------------------------------------------
 
 
@@ -325,6 +440,112 @@ def shipped_in_place(logits, answers, gamma, alpha):
     result = _shipped(logits, answers.clone(), gamma, alpha)
     answers.clamp_(min=0)
     return result
+
+
+@right("6.3", "by signs")
+def shipped_signs(logits, answers, gamma, alpha):
+    sign = 2.0 * (answers == 1) - 1
+    turned = sign * logits
+    share = 0.5 + (alpha - 0.5) * sign
+    return (answers >= 0) * share * torch.exp(-gamma * F.softplus(turned)) * F.softplus(-turned)
+
+
+@right("6.3", "question by question")
+def shipped_loop(logits, answers, gamma, alpha):
+    out = []
+    for z, answer in zip(logits.flatten(), answers.flatten().tolist(), strict=True):
+        share, turned = (alpha, -z) if answer == 1 else (1 - alpha, z)
+        cost = torch.logaddexp(torch.zeros_like(z), turned)
+        out.append(share * torch.exp(gamma * (turned - cost)) * cost if answer >= 0 else z * 0)
+    return torch.stack(out).reshape(logits.shape) if out else logits * 1
+
+
+@right("6.3", "only the questions that are asked")
+def shipped_only_asked(logits, answers, gamma, alpha):
+    asked = answers >= 0
+    z, y = logits[asked], answers[asked].to(logits.dtype)
+    cost, back = (F.binary_cross_entropy_with_logits(z, t, reduction="none") for t in (y, 1 - y))
+    weighed = (y * alpha + (1 - y) * (1 - alpha)) * torch.exp(-gamma * back) * cost
+    return torch.zeros_like(logits).masked_scatter(asked, weighed)
+
+
+@wrong("6.3", "one question that is not asked silences the box", says="and a class that is not asked")
+def shipped_silenced(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, gamma, alpha) * (answers >= 0).all(dim=1, keepdim=True)
+
+
+@wrong("6.3", "one class a box", says="a box may have a yes for two classes")
+def shipped_one_yes(logits, answers, gamma, alpha):
+    first = (answers == 1) & ((answers == 1).cumsum(dim=1) == 1)
+    return _shipped(logits, torch.where((answers == 1) & ~first, 0, answers), gamma, alpha)
+
+
+@wrong("6.3", "answers multiplied in, -1 among them", says="not asked should cost 0")
+def shipped_multiplied(logits, answers, gamma, alpha):
+    y = answers.to(logits)
+    yes, no = _shipped(logits, torch.ones_like(answers), gamma, alpha), _shipped(logits, answers * 0, gamma, alpha)
+    return y * yes + (1 - y) * no
+
+
+@wrong("6.3", "with gamma 0 no alpha", says="alpha should weigh the yes")
+def shipped_no_gamma(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, gamma, alpha) if gamma else 2 * _shipped(logits, answers, 0, 0.5)
+
+
+@wrong("6.3", "alpha weighs the yes, nothing the no", says="alpha should weigh the yes, 1 − alpha the no")
+def shipped_yes_weighed(logits, answers, gamma, alpha):
+    return torch.where(answers == 1, _shipped(logits, answers, gamma, alpha), 2 * _shipped(logits, answers, gamma, 0.5))
+
+
+@wrong("6.3", "whole gammas", says="gamma need not be a whole number")
+def shipped_whole(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, round(gamma), alpha)
+
+
+@wrong("6.3", "divided by the number of yes", says="a box may have a yes for two classes")
+def shipped_per_yes(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, gamma, alpha) / (answers == 1).sum().clamp(min=1)
+
+
+@wrong("6.3", "divided by the number of questions", says="yours gives")
+def shipped_per_question(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, gamma, alpha) / (answers >= 0).sum().clamp(min=1)
+
+
+@wrong("6.3", "logits stopped at 80", says="all it is wrong by")
+def shipped_stopped(logits, answers, gamma, alpha):
+    return _shipped(logits.clamp(-80, 80), answers, gamma, alpha)
+
+
+@wrong("6.3", "a cost of 100 at most", says="strong answers should stay finite")
+def shipped_capped(logits, answers, gamma, alpha):
+    return _shipped(logits, answers, gamma, alpha).clamp(max=100)
+
+
+@wrong("6.3", "clamped in the weight only", says="all it is wrong by")
+def shipped_clamped_weight(logits, answers, gamma, alpha):
+    z = torch.where(answers == 1, logits, -logits)
+    weight = (1 - z.sigmoid().clamp(1e-4, 1 - 1e-4)) ** gamma
+    return (weight * torch.where(answers == 1, alpha, 1 - alpha) * F.softplus(-z)).masked_fill(answers < 0, 0)
+
+
+@wrong("6.3", "the weight never below a thousandth to the gamma", says="an easy answer should cost little")
+def shipped_floor(logits, answers, gamma, alpha):
+    z = torch.where(answers == 1, logits, -logits)
+    weight = torch.sigmoid(-z).clamp(min=1e-3) ** gamma
+    return (weight * torch.where(answers == 1, alpha, 1 - alpha) * F.softplus(-z)).masked_fill(answers < 0, 0)
+
+
+@wrong("6.3", "detached where the answer is yes", says="gradient should flow", only_behaviour=True)
+def shipped_yes_detached(logits, answers, gamma, alpha):
+    detached = _shipped(logits, answers, gamma, alpha, detach=True)
+    return torch.where(answers == 1, detached, _shipped(logits, answers, gamma, alpha))
+
+
+@wrong("6.3", "detached where the answer is no", says="gradient should flow", only_behaviour=True)
+def shipped_no_detached(logits, answers, gamma, alpha):
+    detached = _shipped(logits, answers, gamma, alpha, detach=True)
+    return torch.where(answers == 0, detached, _shipped(logits, answers, gamma, alpha))
 
 
 # --- 6.4 balanced_prior ------------------------------------------------------------------------------------------
@@ -512,6 +733,131 @@ def prior_printed(ratio, gamma, alpha):
     print(_balance(ratio, gamma, alpha))
 
 
+@right("6.4", "the bias halved")
+def prior_bias_halved(ratio, gamma, alpha):
+    def ahead(b):
+        log_p, log_q = -math.log1p(math.exp(-b)), -math.log1p(math.exp(b))
+        p, q = math.exp(log_p), math.exp(log_q)
+        up = math.log(alpha) + gamma * log_q + math.log(q - gamma * p * log_p)
+        return math.log(ratio * (1 - alpha)) + gamma * log_p + math.log(p - gamma * q * log_q) > up
+
+    return 1 / (1 + math.exp(-_halve(ahead, -40.0, 40.0)))
+
+
+@right("6.4", "forty decimals")
+def prior_decimals(ratio, gamma, alpha):
+    r, g, a = Decimal(ratio), Decimal(gamma), Decimal(alpha)
+
+    def ahead(p):
+        q = 1 - p
+        return r * (1 - a) * p**g * (p - g * q * q.ln()) > a * q**g * (q - g * p * p.ln())
+
+    with localcontext(prec=40):
+        return float(_halve(ahead, Decimal(0), Decimal(1), 50))
+
+
+@right("6.4", "numpy, a finer and finer table of biases")
+def prior_tables(ratio, gamma, alpha):
+    low, high = -45.0, 45.0
+    for _ in range(12):
+        b = numpy.linspace(low, high, 21)
+        log_p, log_q = -numpy.logaddexp(0, -b), -numpy.logaddexp(0, b)
+        p, q = numpy.exp(log_p), numpy.exp(log_q)
+        down = numpy.log(ratio * (1 - alpha)) + gamma * log_p + numpy.log(p - gamma * q * log_q)
+        up = numpy.log(alpha) + gamma * log_q + numpy.log(q - gamma * p * log_p)
+        first = int((down < up).sum())
+        low, high = b[first - 1], b[first]
+    return float(1 / (1 + numpy.exp(-(low + high) / 2)))
+
+
+@wrong("6.4", "rounded to ten digits", says="tiny prior should be precise")
+def prior_ten_digits(ratio, gamma, alpha):
+    return round(_balance(ratio, gamma, alpha), 10)
+
+
+@wrong("6.4", "forty halvings", says="tiny prior should be precise")
+def prior_forty(ratio, gamma, alpha):
+    return _balance(ratio, gamma, alpha, times=40)
+
+
+@wrong("6.4", "until the pulls agree to a millionth", says="yours gives")
+def prior_agree(ratio, gamma, alpha):
+    low, high = 0.0, 1.0
+    for _ in range(100):
+        p = (low + high) / 2
+        background, objects = _pulls(p, ratio, gamma, alpha)
+        if abs(background - objects) < 1e-6:
+            break
+        low, high = (low, p) if background > objects else (p, high)
+    return p
+
+
+@wrong("6.4", "the best of fifty thousand", says="yours gives")
+def prior_best_of_many(ratio, gamma, alpha):
+    p = numpy.geomspace(1e-8, 1 - 1e-8, 50_000)
+    down = ratio * (1 - alpha) * p**gamma * (p - gamma * (1 - p) * numpy.log1p(-p))
+    up = alpha * (1 - p) ** gamma * (1 - p - gamma * p * numpy.log(p))
+    return float(p[numpy.abs(numpy.log(down / up)).argmin()])
+
+
+@wrong("6.4", "five steps of Newton", says="yours gives")
+def prior_newton(ratio, gamma, alpha):
+    def ahead(p):
+        background, objects = _pulls(p, ratio, gamma, alpha)
+        return background - objects
+
+    p = 0.01
+    for _ in range(5):
+        slope = (ahead(p * 1.0001) - ahead(p)) / (p * 0.0001)
+        p = min(max(p - ahead(p) / slope, 1e-9), 1 - 1e-9)
+    return p
+
+
+@wrong("6.4", "the ratio of all to the objects", says="1 / (1 + ratio)")
+def prior_ratio_of_all(ratio, gamma, alpha):
+    return _balance(ratio + 1, gamma, alpha)
+
+
+@wrong("6.4", "the ratio cut to a whole number", says="the ratio need not be a whole number")
+def prior_whole_ratio(ratio, gamma, alpha):
+    return _balance(max(int(ratio), 0.1), gamma, alpha)
+
+
+@wrong("6.4", "1 - p taken as 1", says="1 / (1 + ratio)")
+def prior_small(ratio, gamma, alpha):
+    return _balance(
+        ratio, gamma, alpha, lambda p, r, g, a: (r * (1 - a) * p**g * (1 + g) * p, a * (1 - g * p * math.log(p)))
+    )
+
+
+@wrong("6.4", "gamma forgotten in the second bracket", says="two equal parties")
+def prior_bracket(ratio, gamma, alpha):
+    def pulls(p, r, g, a):
+        second = (1 - p) - p * math.log(p) if g else 1 - p
+        return _pulls(p, r, g, a)[0], a * (1 - p) ** g * second
+
+    return _balance(ratio, gamma, alpha, pulls)
+
+
+@wrong("6.4", "logarithms to the base 10", says="weight's own pull")
+def prior_base_ten(ratio, gamma, alpha):
+    def pulls(p, r, g, a):
+        no = p**g * (p - g * (1 - p) * math.log10(1 - p))
+        return r * (1 - a) * no, a * (1 - p) ** g * (1 - p - g * p * math.log10(p))
+
+    return _balance(ratio, gamma, alpha, pulls)
+
+
+@wrong("6.4", "alpha for the objects only", says="alpha should weigh the objects, 1 − alpha the background")
+def prior_alpha_once(ratio, gamma, alpha):
+    return _balance(ratio / (1 - alpha) * 0.5, gamma, alpha)
+
+
+@wrong("6.4", "a tensor", says="`.item()` makes a number of it")
+def prior_tensor(ratio, gamma, alpha):
+    return torch.tensor(_balance(ratio, gamma, alpha), dtype=torch.float64)
+
+
 # --- 6.5 payers --------------------------------------------------------------------------------------------------
 
 
@@ -652,3 +998,107 @@ def payers_in_place(losses, shares):
     result = payers_count(losses, shares)
     losses.copy_(losses.sort(descending=True).values)
     return result
+
+
+@right("6.5", "torch.searchsorted")
+def payers_searchsorted(losses, shares):
+    paid = _paid(losses)
+    return torch.searchsorted(paid, shares.to(paid) * paid[-1])
+
+
+@right("6.5", "numpy, counting in a table")
+def payers_numpy(losses, shares):
+    falling = -numpy.sort(-losses.cpu().double().numpy())
+    paid = numpy.cumsum(numpy.concatenate([[0.0], falling]))
+    short = paid[None] < shares.cpu().double().numpy()[:, None] * paid[-1]
+    return torch.from_numpy(short.sum(axis=1).astype(numpy.int64)).to(losses.device)
+
+
+@right("6.5", "the hardest pays, the rest of the share stays open")
+def payers_recursion(losses, shares):
+    def need(left, still_open):
+        return 0 if still_open <= 0 or not left else 1 + need(left[:-1], still_open - left[-1])
+
+    rising = sorted(losses.tolist())
+    numbers = [need(rising, share * math.fsum(rising)) for share in shares.tolist()]
+    return torch.tensor(numbers, device=losses.device).long()
+
+
+@wrong("6.5", "equally hard boxes pay together", says="two equal boxes should pay one half each")
+def payers_together(losses, shares):
+    count = payers_count(losses, shares)
+    if len(losses) == 0:
+        return count
+    last = losses.sort(descending=True).values[(count - 1).clamp(min=0)]
+    return torch.where(count > 0, (losses >= last[:, None]).sum(dim=1), 0)
+
+
+@wrong("6.5", "the first place of a table in which nothing may be true", says="where nobody pays")
+def payers_first_place(losses, shares):
+    if len(losses) == 0:
+        return torch.zeros(len(shares), dtype=torch.int64, device=losses.device)
+    paid = losses.sort(descending=True).values.cumsum(dim=0)
+    return torch.where(shares > 0, (paid >= (shares * paid[-1])[:, None]).int().argmax(dim=1) + 1, 0)
+
+
+@wrong("6.5", "divided by a whole loss of 0", says="where nobody pays")
+def payers_divided(losses, shares):
+    paid = _paid(losses)
+    return (~(paid / paid[-1] >= shares[:, None])).sum(dim=1)
+
+
+@wrong("6.5", "losses rounded to whole numbers", says="tiny losses should count")
+def payers_whole(losses, shares):
+    return payers_count(losses.round(), shares)
+
+
+@wrong("6.5", "losses below a millionth are none", says="tiny losses should count")
+def payers_millionth(losses, shares):
+    return payers_count(torch.where(losses < 1e-6, 0.0, losses), shares)
+
+
+@wrong("6.5", "the number of boxes that comes nearest", says="one box should pay all")
+def payers_nearest(losses, shares):
+    paid = _paid(losses)
+    return (paid - (shares * paid[-1])[:, None]).abs().argmin(dim=1)
+
+
+@wrong("6.5", "the share of the hardest box is left out", says="one box should pay all")
+def payers_without_hardest(losses, shares):
+    return payers_count(losses.sort(descending=True).values[1:], shares)
+
+
+@wrong("6.5", "those who pay more than an equal part", says="yours gives")
+def payers_above_mean(losses, shares):
+    above = (losses > losses.mean()).sum() if len(losses) else 0
+    return (shares * above).ceil().long()
+
+
+@wrong("6.5", "without boxes nothing for every share", says="should have shape [3]")
+def payers_no_boxes(losses, shares):
+    return payers_count(losses, shares) if len(losses) else torch.zeros(0, dtype=torch.int64, device=losses.device)
+
+
+@wrong("6.5", "without boxes zeros with a point", says="should be int64")
+def payers_empty_float(losses, shares):
+    return payers_count(losses, shares) if len(losses) else torch.zeros(len(shares), device=losses.device)
+
+
+@wrong("6.5", "without boxes on the CPU", says="device should be kept", only_behaviour=True)
+def payers_empty_cpu(losses, shares):
+    return payers_count(losses, shares) if len(losses) else torch.zeros(len(shares), dtype=torch.int64)
+
+
+@wrong("6.5", "without shares a list without a type", says="should be int64")
+def payers_untyped(losses, shares):
+    return torch.tensor(payers_count(losses, shares).tolist(), device=losses.device)
+
+
+@wrong("6.5", "int32", says="should be int64")
+def payers_int32(losses, shares):
+    return payers_count(losses, shares).int()
+
+
+@wrong("6.5", "no axis of length 1", says="should have shape [1]")
+def payers_squeezed(losses, shares):
+    return payers_count(losses, shares).squeeze()
