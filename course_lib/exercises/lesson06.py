@@ -182,6 +182,8 @@ FOCAL = [
     ("gamma need not be a whole number", [[1.0]], [[1]], 0.5, 0.5),
     ("alpha should weigh the yes, 1 − alpha the no", [[1.0]], [[0]], 0.5, 0.25),
     ("alpha should weigh the yes, 1 − alpha the no", [[0.5]], [[1]], 0.0, 0.25),
+    ("with alpha 0 only the no should cost, with alpha 1 only the yes", [[1.0, -0.5]], [[1, 0]], 2.0, 0.0),
+    ("with alpha 0 only the no should cost, with alpha 1 only the yes", [[1.0, -0.5]], [[1, 0]], 2.0, 1.0),
     ("a very wrong answer should cost all it is wrong by", [[200.0]], [[0]], 2.0, 0.5),
     ("a very wrong answer should cost all it is wrong by", [[-200.0]], [[1]], 0.5, 0.5),
     ("a very right answer should cost 0", [[200.0]], [[1]], 0.5, 0.5),

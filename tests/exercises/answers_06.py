@@ -1102,3 +1102,12 @@ def payers_int32(losses, shares):
 @wrong("6.5", "no axis of length 1", says="should have shape [1]")
 def payers_squeezed(losses, shares):
     return payers_count(losses, shares).squeeze()
+
+
+@wrong("6.3", "alpha of 0 taken for none at all", says="with alpha 0 only the no should cost")
+def shipped_alpha_falsy(logits, answers, gamma, alpha):
+    z = torch.where(answers == 1, logits, -logits)
+    cost = -(gamma * F.logsigmoid(-z)).exp() * F.logsigmoid(z)
+    if alpha:
+        cost = cost * torch.where(answers == 1, alpha, 1 - alpha)
+    return torch.where(answers >= 0, cost, 0.0)
