@@ -57,8 +57,10 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
         "0 0.5 0.5 0.2 0.4",
         (50, 100),
     )
-    yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 1", (40, 80))
+    yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 0.9", (40, 80))
+    yield case("a share may be written without a point", oracle, "0 0.5 0.5 0.2 1", (50, 100))
     yield case("a text without lines should give boxes [0, 4] and labels [0]", oracle, "", (60, 90))
+    yield case("a text of blank lines holds no object", oracle, "\n  \n", (60, 90))
     yield case("blank lines and blanks at the end of a line hold no box", oracle, "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70))
     yield case(
         "blanks may come doubled, before the class, and alone on a line",
@@ -78,6 +80,8 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
     )
     for line in ("0 -0.05 0.5 0.2 0.2", "0 1.05 0.5 0.2 0.2", "0 0.5 -0.05 0.2 0.2", "0 0.5 1.05 0.2 0.2"):
         yield case("a box with its centre outside the picture is an object as well", oracle, line, (50, 100))
+    for line in ("0 0.5 0.5 1.2 0.4", "0 0.5 0.5 0.2 1.5"):
+        yield case("a box may be wider or higher than the picture", oracle, line, (50, 100))
     for line in ("0 0.5 0.5 0 0.2", "0 0.5 0.5 0.2 0"):
         yield case("a box without width or height is an object as well", oracle, line, (50, 100))
     yield case("all digits of a share count", oracle, "0 0.123456 0.654321 0.111111 0.222222", (900, 1200))
@@ -162,6 +166,8 @@ def twin(draw: Draw) -> Iterator[Case]:
     says = "the twin should pool to the same numbers with the object elsewhere"
     yield judged(says, judge, blob(1, 1, 2, 0, 1))
     yield judged(says, judge, blob(1, 3, 1, 1, 0))
+    yield judged(says, judge, blob(1, 2, 1, 0, 0))
+    yield judged(says, judge, blob(1, 2, 2, 1, 0))
     yield judged(says, judge, torch.tensor([[[-1.0, -5]]]))
     yield judged(says, judge, torch.tensor([[[-4.0, -1, -3]]]))
     yield judged(says, judge, torch.tensor([[[100.0, 0]]]))
@@ -170,6 +176,7 @@ def twin(draw: Draw) -> Iterator[Case]:
     yield judged(says, judge, torch.tensor([[[0.5, 1]], [[0, 3]]]))
     yield judged(says, judge, torch.tensor([[[2, -1, 0.5, -6, -0.5]]]))
     yield judged(says, judge, torch.tensor([[[2, -3, 3, 0.2, 0, 0.1]], [[2, -3, 0, 0.4, 3.2, 0.3]]]))
+    yield judged(says, judge, torch.tensor([[[2, 3, -3, 0.2, 0, 0.1]], [[2, -3, 0.4, 0, 0.3, 3.2]]]))
     yield judged(says, judge, blob(1, 1, 5, 0, 0))
     yield judged(says, judge, blob(1, 7, 1, 6, 0))
     yield judged(says, judge, blob(2, 1, 11, 0, 4))
@@ -194,9 +201,14 @@ predict(
         (0.2, "that is a by itself; what does it multiply?"),
         (math.log(8) / 0.2, "a multiplies the confidence loss; you divided by it"),
         (
-            0.2 * math.log(8) / 4,
+            0.2 * math.log(8) * 4,
             "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
             "one pixel changes it by one",
+        ),
+        (
+            0.2 * math.log(8) / 4,
+            "one edge moves, not all four: it alone must lower the localization loss by as much as the "
+            "classification would",
         ),
         (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
         (0.2 * math.log2(8), "the logarithm is the natural one: the confidence loss of 8 equal classes is ln 8, not 3"),
@@ -225,7 +237,10 @@ def flip(draw: Draw) -> Iterator[Case]:
         return draw.uniform(3, rows, columns)
 
     yield case(
-        "the left edge should stay left of the right edge", oracle, picture(1, 2), torch.tensor([[0.0, 0, 1, 1]])
+        "the picture should be mirrored, and the left edge should stay left of the right edge",
+        oracle,
+        picture(1, 2),
+        torch.tensor([[0.0, 0, 1, 1]]),
     )
     yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
     yield case(
