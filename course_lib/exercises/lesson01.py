@@ -74,15 +74,20 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
     )
     yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.05 0.9 0.2 0.4", (50, 100))
     yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.95 0.1 0.2 0.4", (50, 100))
+    yield case("half of an odd side is no whole number", oracle, "0 0.5 0.5 0.25 0.3", (50, 100))
+    yield case("a class may have three digits", oracle, "365 0.5 0.5 0.2 0.2", (50, 100))
     yield case("two equal lines are two objects, and small ones count", oracle, "0 0.5 0.5 0.02 0.02\n" * 2, (30, 50))
     yield case(
         "a blank line holds no object, and what follows it counts", oracle, "0 .5 .5 .2 .4\n\n0 .4 .5 .2 .4", (50, 100)
     )
     for line in ("0 -0.05 0.5 0.2 0.2", "0 1.05 0.5 0.2 0.2", "0 0.5 -0.05 0.2 0.2", "0 0.5 1.05 0.2 0.2"):
         yield case("a box with its centre outside the picture is an object as well", oracle, line, (50, 100))
+    yield case("a small share may be written with an exponent", oracle, "0 0.5 5e-02 0.2 1e-01", (50, 100))
+    for line in ("0 -0.5 0.5 0.2 0.2", "0 1.5 0.5 0.2 0.2", "0 0.5 -0.5 0.2 0.2", "0 0.5 1.5 0.2 0.2"):
+        yield case("a box quite outside the picture is an object as well", oracle, line, (50, 100))
     for line in ("0 0.5 0.5 1.2 0.4", "0 0.5 0.5 0.2 1.5"):
         yield case("a box may be wider or higher than the picture", oracle, line, (50, 100))
-    for line in ("0 0.5 0.5 0 0.2", "0 0.5 0.5 0.2 0"):
+    for line in ("0 0.5 0.5 0 0.2", "0 0.5 0.5 0.2 0", "0 0.5 0.5 0 0"):
         yield case("a box without width or height is an object as well", oracle, line, (50, 100))
     yield case("all digits of a share count", oracle, "0 0.123456 0.654321 0.111111 0.222222", (900, 1200))
     for n in (2, 3, 6, 17):
@@ -210,6 +215,14 @@ predict(
             "one edge moves, not all four: it alone must lower the localization loss by as much as the "
             "classification would",
         ),
+        (
+            0.2 * math.log(8) * 2,
+            "an edge is one of the four numbers of a box: when it moves, only one of the four differences changes",
+        ),
+        (0.2 / 8, "the confidence loss is not the probability of the true class but minus its logarithm"),
+        (0.2 * 7 / 8, "the confidence loss does not count the probability that is missing: it takes a logarithm"),
+        (0.2 * math.log(7), "the true class is one of the 8 equally likely ones as well"),
+        (-0.2 * math.log(8), "the right size with the wrong sign: how far must the edge move, whichever way?"),
         (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
         (0.2 * math.log2(8), "the logarithm is the natural one: the confidence loss of 8 equal classes is ln 8, not 3"),
         (0.2 * math.log10(8), "the logarithm is the natural one, not the one of base 10"),
@@ -242,6 +255,7 @@ def flip(draw: Draw) -> Iterator[Case]:
         picture(1, 2),
         torch.tensor([[0.0, 0, 1, 1]]),
     )
+    yield case("a picture may have an odd width", oracle, picture(1, 3), torch.tensor([[0.0, 0, 1, 1]]))
     yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
     yield case(
         "a box in the upper left corner should end in the upper right one",
@@ -257,12 +271,20 @@ def flip(draw: Draw) -> Iterator[Case]:
             picture(1, 5),
             torch.tensor([[left, 0, left + 3, 1]]),
         )
+    yield case("a box without width should move as well", oracle, picture(1, 4), torch.tensor([[1.0, 0, 1, 1]]))
     for top in (-1.0, 1.0):
         yield case(
             "what hangs over the upper or lower edge should stay there",
             oracle,
             picture(2, 3),
             torch.tensor([[0.0, top, 1, top + 2]]),
+        )
+    for left in (-4.0, 7.0):
+        yield case(
+            "a box quite outside the picture should lie outside on the other side",
+            oracle,
+            picture(1, 6),
+            torch.tensor([[left, 0, left + 2, 1]]),
         )
     for n, rows, columns in ((1, 3, 5), (1, 7, 3), (2, 4, 7), (4, 6, 9), (11, 12, 8)):
         yield case("every box should follow its object", oracle, picture(rows, columns), draw.boxes(n, columns, rows))
