@@ -35,7 +35,7 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
     yield case(
         "with dilation 1 nothing should differ from the lesson", oracle, [(3, 2, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)]
     )
-    yield case("a kernel of 3 with dilation 2 should span 5 pixels", oracle, [(3, 1, 0, 2)])
+    yield case("a kernel of 3 with dilation 2 should span 5 pixels, from 0 on, with stride 1", oracle, [(3, 1, 0, 2)])
     yield case("a kernel of 1 should span 1 pixel whatever its dilation", oracle, [(1, 1, 0, 4)])
     yield case("a kernel of 2 with dilation 3 should span 4 pixels", oracle, [(2, 1, 0, 3)])
     yield case("each layer has its own dilation", oracle, [(2, 1, 0, 3), (2, 1, 0, 1)])
@@ -78,6 +78,7 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
     yield case(
         "a box larger than the field is seen whole by nobody", oracle, torch.tensor([[0.0, 0, 12, 3]]), (9, 4, -3), 2, 4
     )
+    yield case("a field may have an odd size", oracle, torch.tensor([[0.0, 0, 5, 5]]), (5, 4, 0), 1, 1)
     yield case("rows should follow y and columns x", oracle, torch.tensor([[9.0, 1, 13, 3]]), (7, 4, -2), 2, 4)
     yield case("no boxes should give an empty [0, rows, columns] result", oracle, torch.zeros(0, 4), (9, 4, -3), 2, 3)
     yield case(
@@ -90,6 +91,8 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
     )
     for box in ([1.0, 1, 5.5, 5], [1.0, 1, 5, 5.05], [0.6, 1, 3, 3], [1.0, 0.6, 3, 3]):
         yield case("corners need not be whole numbers", oracle, torch.tensor([box]), (4, 4, 1), 1, 1)
+    for box in ([2.0, 2, 2, 3], [2.0, 2, 3, 2]):
+        yield case("a box without width or height is seen as well", oracle, torch.tensor([box]), (4, 4, 1), 1, 1)
     for box in ([-2.0, 0, 3, 3], [0.0, -2, 3, 3]):
         yield case(
             "what lies outside the picture is a part of the box as well", oracle, torch.tensor([box]), (4, 4, 0), 1, 1
@@ -140,6 +143,8 @@ predict(
         (6, "a stride lengthens the steps of the layers *after* its own; does it also stretch its own kernel?"),
         (11, "that is a size; the question asks by how much it grew"),
         (7, "that is a size; the question asks by how much it grew"),
+        (-4, "the other way round: behind which of the two stacks do more kernels count in longer steps?"),
+        (11 / 7, "that is how many times as large the field gets; the question asks for a difference in pixels"),
         (8, "the sizes are not doubled: only what the later kernels add is"),
     ],
     otherwise="make the lesson's table, one row a layer, for both stacks",
