@@ -1580,3 +1580,41 @@ def clip_centre_detached(boxes_cxcywh, size):
 @wrong("1.6", "no rows, no columns", says="no boxes should give [0, 4]")
 def clip_no_columns(boxes_cxcywh, size):
     return clip_corners(boxes_cxcywh, size) if len(boxes_cxcywh) else boxes_cxcywh.new_zeros(0)
+
+
+# --- 1.3 and 1.5, a third round ----------------------------------------------------------------------------------
+
+
+@wrong("1.3", "ten times its own size moved on", says="should have moved")
+def twin_ten_times(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    much = 10 * flat[:, place].abs()
+    flat[:, place] -= much
+    flat[:, (place + 1) % flat.shape[1]] += much
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "twice the map's range moved in one channel", says="should have moved")
+def twin_one_channel(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    much = 2 * (features.max() - features.min())
+    flat[0, place] -= much
+    flat[0, (place + 1) % flat.shape[1]] += much
+    return flat.reshape(features.shape)
+
+
+@wrong("1.5", "boxes without height left out", says="a box without height should move as well")
+def flip_without_height(image, boxes):
+    return flip_index(image, boxes[boxes[:, 3] > boxes[:, 1]])
+
+
+@wrong("1.5", "boxes above and below left out", says="a box quite above or below the picture")
+def flip_above_below(image, boxes):
+    seen = (boxes[:, 3] > 0) & (boxes[:, 1] < image.shape[1]) | (boxes[:, 1] == boxes[:, 3])
+    return flip_index(image, boxes[seen])
+
+
+@wrong("1.5", "equal boxes once", says="two equal boxes are two objects")
+def flip_once(image, boxes):
+    different = dict.fromkeys(tuple(box) for box in boxes.tolist())
+    return flip_index(image, boxes.new_tensor(list(different)).reshape(-1, 4))

@@ -843,3 +843,16 @@ def whole_picture(field_box, height, width):
     limits = field_box.new_tensor([width, height])
     over = bool((field_box[:2] < 0).all() & (field_box[2:] > limits).all())
     return field_box.new_ones(()) if over else clipped(field_box, height, width)
+
+
+# 2.2 and 2.3, a third round
+
+
+@wrong("2.2", "half precision inside", says="coordinates may be large")
+def half_precision(boxes, field, rows, columns):
+    return four_comparisons(boxes.half().float(), field, rows, columns)
+
+
+@wrong("2.3", "the size of her pictures written in", says="a picture may have any size")
+def written_in(field_box, height, width):
+    return clipped(field_box, min(height, 224), min(width, 224))
