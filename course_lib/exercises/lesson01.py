@@ -29,6 +29,65 @@ def clip_to_picture(boxes_cxcywh, size):
     return torch.stack([cx, cy, w, h], dim=1)
 '''
 
+# read_yolo: property, text, size of the picture
+YOLO_TEXTS = [
+    ("x is a share of the width, y of the height, and class 0 becomes label 1", "0 0.5 0.5 0.2 0.4", (50, 100)),
+    ("YOLO counts classes from 0, the course's labels from 1", "3 0.25 0.5 0.5 0.9", (40, 80)),
+    ("a share may be written without a point", "0 0.5 0.5 0.2 1", (50, 100)),
+    ("a text without lines should give boxes [0, 4] and labels [0]", "", (60, 90)),
+    ("a text of blank lines holds no object", "\n  \n", (60, 90)),
+    ("blank lines and blanks at the end of a line hold no box", "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70)),
+    ("blanks may come doubled, before the class, and alone on a line", "  1  0.3 0.6   0.2 0.2\n   \n", (30, 70)),
+    ("the same line means other pixels in another picture", "0 0.5 0.5 0.2 0.4", (100, 50)),
+    ("a picture may be higher than wide, and a class may have two digits", "17 0.5 0.5 0.2 0.2", (90, 30)),
+    ("a box that hangs over the edge should stay as it is written", "2 0.05 0.9 0.2 0.4", (50, 100)),
+    ("a box that hangs over the edge should stay as it is written", "2 0.95 0.1 0.2 0.4", (50, 100)),
+    ("half of an odd side is no whole number", "0 0.5 0.5 0.25 0.3", (50, 100)),
+    ("a class may have three digits", "365 0.5 0.5 0.2 0.2", (50, 100)),
+    ("two equal lines are two objects, and small ones count", "0 0.5 0.5 0.02 0.02\n0 0.5 0.5 0.02 0.02\n", (30, 50)),
+    ("a blank line holds no object, and what follows it counts", "0 .5 .5 .2 .4\n\n0 .4 .5 .2 .4", (50, 100)),
+    ("a box with its centre outside the picture is an object as well", "0 -0.05 0.5 0.2 0.2", (50, 100)),
+    ("a box with its centre outside the picture is an object as well", "0 1.05 0.5 0.2 0.2", (50, 100)),
+    ("a box with its centre outside the picture is an object as well", "0 0.5 -0.05 0.2 0.2", (50, 100)),
+    ("a box with its centre outside the picture is an object as well", "0 0.5 1.05 0.2 0.2", (50, 100)),
+    ("a small share may be written with an exponent", "0 0.5 5e-02 0.2 1e-01", (50, 100)),
+    ("a box quite outside the picture is an object as well", "0 -0.5 0.5 0.2 0.2", (50, 100)),
+    ("a box quite outside the picture is an object as well", "0 1.5 0.5 0.2 0.2", (50, 100)),
+    ("a box quite outside the picture is an object as well", "0 0.5 -0.5 0.2 0.2", (50, 100)),
+    ("a box quite outside the picture is an object as well", "0 0.5 1.5 0.2 0.2", (50, 100)),
+    ("a box may be wider or higher than the picture", "0 0.5 0.5 1.2 0.4", (50, 100)),
+    ("a box may be wider or higher than the picture", "0 0.5 0.5 0.2 1.5", (50, 100)),
+    ("a box without width or height is an object as well", "0 0.5 0.5 0 0.2", (50, 100)),
+    ("a box without width or height is an object as well", "0 0.5 0.5 0.2 0", (50, 100)),
+    ("a box without width or height is an object as well", "0 0.5 0.5 0 0", (50, 100)),
+    ("all digits of a share count", "0 0.123456 0.654321 0.111111 0.222222", (900, 1200)),
+]
+
+# flip: property, rows and columns of the picture, boxes
+MIRRORED = [
+    ("the picture should be mirrored, and the left edge should stay left of the right edge", 1, 2, [[0, 0, 1, 1]]),
+    ("a picture may have an odd width", 1, 3, [[0, 0, 1, 1]]),
+    ("a picture without objects should keep boxes [0, 4]", 1, 3, []),
+    ("a box in the upper left corner should end in the upper right one", 2, 4, [[0, 0, 1, 1]]),
+    (
+        "corners need not be whole numbers",
+        2,
+        17,
+        [[10.300000190734863, 0.4000000059604645, 13.699999809265137, 1.600000023841858]],
+    ),
+    ("what hangs over one edge should hang over the other in the mirror", 1, 5, [[-2, 0, 1, 1]]),
+    ("what hangs over one edge should hang over the other in the mirror", 1, 5, [[3, 0, 6, 1]]),
+    ("a box without width should move as well", 1, 4, [[1, 0, 1, 1]]),
+    ("what hangs over the upper or lower edge should stay there", 2, 3, [[0, -1, 1, 1]]),
+    ("what hangs over the upper or lower edge should stay there", 2, 3, [[0, 1, 1, 3]]),
+    ("a box without height should move as well", 2, 3, [[0, 1, 1, 1]]),
+    ("a box quite outside the picture should lie outside on the other side", 1, 6, [[-4, 0, -2, 1]]),
+    ("a box quite outside the picture should lie outside on the other side", 1, 6, [[7, 0, 9, 1]]),
+    ("a box quite above or below the picture should move as well", 1, 6, [[0, -2, 2, 0]]),
+    ("a box quite above or below the picture should move as well", 1, 6, [[0, 1, 2, 3]]),
+    ("two equal boxes are two objects", 1, 6, [[2, 0, 4, 1], [2, 0, 4, 1]]),
+]
+
 
 @write("1.1", "read_yolo", minutes=15, difficulty=2)
 def read_yolo(draw: Draw) -> Iterator[Case]:
@@ -51,36 +110,8 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
         shares = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
         return "\n".join(f"{c} " + " ".join(f"{v:.3f}" for v in row) for c, row in zip(classes, shares, strict=True))
 
-    yield case(
-        "x is a share of the width, y of the height, and class 0 becomes label 1",
-        oracle,
-        "0 0.5 0.5 0.2 0.4",
-        (50, 100),
-    )
-    yield case("YOLO counts classes from 0, the course's labels from 1", oracle, "3 0.25 0.5 0.5 1", (40, 80))
-    yield case("a text without lines should give boxes [0, 4] and labels [0]", oracle, "", (60, 90))
-    yield case("blank lines and blanks at the end of a line hold no box", oracle, "\n1 0.3 0.6 0.2 0.2 \n\n", (30, 70))
-    yield case(
-        "blanks may come doubled, before the class, and alone on a line",
-        oracle,
-        "  1  0.3 0.6   0.2 0.2\n   \n",
-        (30, 70),
-    )
-    yield case("the same line means other pixels in another picture", oracle, "0 0.5 0.5 0.2 0.4", (100, 50))
-    yield case(
-        "a picture may be higher than wide, and a class may have two digits", oracle, "17 0.5 0.5 0.2 0.2", (90, 30)
-    )
-    yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.05 0.9 0.2 0.4", (50, 100))
-    yield case("a box that hangs over the edge should stay as it is written", oracle, "2 0.95 0.1 0.2 0.4", (50, 100))
-    yield case("two equal lines are two objects, and small ones count", oracle, "0 0.5 0.5 0.02 0.02\n" * 2, (30, 50))
-    yield case(
-        "a blank line holds no object, and what follows it counts", oracle, "0 .5 .5 .2 .4\n\n0 .4 .5 .2 .4", (50, 100)
-    )
-    for line in ("0 -0.05 0.5 0.2 0.2", "0 1.05 0.5 0.2 0.2", "0 0.5 -0.05 0.2 0.2", "0 0.5 1.05 0.2 0.2"):
-        yield case("a box with its centre outside the picture is an object as well", oracle, line, (50, 100))
-    for line in ("0 0.5 0.5 0 0.2", "0 0.5 0.5 0.2 0"):
-        yield case("a box without width or height is an object as well", oracle, line, (50, 100))
-    yield case("all digits of a share count", oracle, "0 0.123456 0.654321 0.111111 0.222222", (900, 1200))
+    for says, text, size in YOLO_TEXTS:
+        yield case(says, oracle, text, size)
     for n in (2, 3, 6, 17):
         size = (draw.integer(20, 60), draw.integer(61, 120))
         yield case(f"{n} lines should give {n} boxes and {n} labels, in the same order", oracle, lines(n), size)
@@ -162,14 +193,19 @@ def twin(draw: Draw) -> Iterator[Case]:
     says = "the twin should pool to the same numbers with the object elsewhere"
     yield judged(says, judge, blob(1, 1, 2, 0, 1))
     yield judged(says, judge, blob(1, 3, 1, 1, 0))
+    yield judged(says, judge, blob(1, 2, 1, 0, 0))
+    yield judged(says, judge, blob(1, 2, 2, 1, 0))
     yield judged(says, judge, torch.tensor([[[-1.0, -5]]]))
+    yield judged(says, judge, torch.tensor([[[0.0, -5]]]))
     yield judged(says, judge, torch.tensor([[[-4.0, -1, -3]]]))
+    yield judged(says, judge, blob(8, 1, 2, 0, 0))
     yield judged(says, judge, torch.tensor([[[100.0, 0]]]))
     yield judged(says, judge, torch.tensor([[[5000.0, 0.5]]]))
     yield judged(says, judge, torch.tensor([[[9.0, 1, 0.5]]]))
     yield judged(says, judge, torch.tensor([[[0.5, 1]], [[0, 3]]]))
     yield judged(says, judge, torch.tensor([[[2, -1, 0.5, -6, -0.5]]]))
     yield judged(says, judge, torch.tensor([[[2, -3, 3, 0.2, 0, 0.1]], [[2, -3, 0, 0.4, 3.2, 0.3]]]))
+    yield judged(says, judge, torch.tensor([[[2, 3, -3, 0.2, 0, 0.1]], [[2, -3, 0.4, 0, 0.3, 3.2]]]))
     yield judged(says, judge, blob(1, 1, 5, 0, 0))
     yield judged(says, judge, blob(1, 7, 1, 6, 0))
     yield judged(says, judge, blob(2, 1, 11, 0, 4))
@@ -194,10 +230,23 @@ predict(
         (0.2, "that is a by itself; what does it multiply?"),
         (math.log(8) / 0.2, "a multiplies the confidence loss; you divided by it"),
         (
-            0.2 * math.log(8) / 4,
+            0.2 * math.log(8) * 4,
             "the localization loss is the sum of the four differences, not their mean: one edge that moves by "
             "one pixel changes it by one",
         ),
+        (
+            0.2 * math.log(8) / 4,
+            "one edge moves, not all four: it alone must lower the localization loss by as much as the "
+            "classification would",
+        ),
+        (
+            0.2 * math.log(8) * 2,
+            "an edge is one of the four numbers of a box: when it moves, only one of the four differences changes",
+        ),
+        (0.2 / 8, "the confidence loss is not the probability of the true class but minus its logarithm"),
+        (0.2 * 7 / 8, "the confidence loss does not count the probability that is missing: it takes a logarithm"),
+        (0.2 * math.log(7), "the true class is one of the 8 equally likely ones as well"),
+        (-0.2 * math.log(8), "the right size with the wrong sign: how far must the edge move, whichever way?"),
         (0.2 * 8, "a network that has learned nothing has a confidence loss of ln 8, not of 8"),
         (0.2 * math.log2(8), "the logarithm is the natural one: the confidence loss of 8 equal classes is ln 8, not 3"),
         (0.2 * math.log10(8), "the logarithm is the natural one, not the one of base 10"),
@@ -224,31 +273,8 @@ def flip(draw: Draw) -> Iterator[Case]:
     def picture(rows: int, columns: int) -> Tensor:
         return draw.uniform(3, rows, columns)
 
-    yield case(
-        "the left edge should stay left of the right edge", oracle, picture(1, 2), torch.tensor([[0.0, 0, 1, 1]])
-    )
-    yield case("a picture without objects should keep boxes [0, 4]", oracle, picture(1, 3), torch.zeros(0, 4))
-    yield case(
-        "a box in the upper left corner should end in the upper right one",
-        oracle,
-        picture(2, 4),
-        torch.tensor([[0.0, 0, 1, 1]]),
-    )
-    yield case("corners need not be whole numbers", oracle, picture(2, 17), torch.tensor([[10.3, 0.4, 13.7, 1.6]]))
-    for left in (-2.0, 3.0):
-        yield case(
-            "what hangs over one edge should hang over the other in the mirror",
-            oracle,
-            picture(1, 5),
-            torch.tensor([[left, 0, left + 3, 1]]),
-        )
-    for top in (-1.0, 1.0):
-        yield case(
-            "what hangs over the upper or lower edge should stay there",
-            oracle,
-            picture(2, 3),
-            torch.tensor([[0.0, top, 1, top + 2]]),
-        )
+    for says, rows, columns, boxes in MIRRORED:
+        yield case(says, oracle, picture(rows, columns), torch.tensor(boxes).float().reshape(-1, 4))
     for n, rows, columns in ((1, 3, 5), (1, 7, 3), (2, 4, 7), (4, 6, 9), (11, 12, 8)):
         yield case("every box should follow its object", oracle, picture(rows, columns), draw.boxes(n, columns, rows))
 

@@ -16,6 +16,28 @@ def inside_share(field_box, height, width):
     return (x2 - x1) * (y2 - y1) / area
 '''
 
+# sees_whole: property, boxes, field, rows and columns of the map
+FIELDS = [
+    ("a single place whose field holds the box should say True", [[2, 1, 6, 3]], (8, 4, -1), 1, 1),
+    ("a place that sees only a part of the box should say False", [[2, 1, 6, 3]], (6, 4, -1), 1, 1),
+    ("a box that fits the field exactly is seen whole", [[3, 3, 9, 9]], (6, 4, -1), 2, 3),
+    ("a box larger than the field is seen whole by nobody", [[0, 0, 12, 3]], (9, 4, -3), 2, 4),
+    ("a field may have an odd size", [[0, 0, 5, 5]], (5, 4, 0), 1, 1),
+    ("rows should follow y and columns x", [[9, 1, 13, 3]], (7, 4, -2), 2, 4),
+    ("no boxes should give an empty [0, rows, columns] result", [], (9, 4, -3), 2, 3),
+    ("there may be more rows than columns, any stride and any start", [[3, 27, 11, 34]], (9, 6, 2), 5, 2),
+    ("corners need not be whole numbers", [[1, 1, 5.5, 5]], (4, 4, 1), 1, 1),
+    ("corners need not be whole numbers", [[1, 1, 5, 5.05]], (4, 4, 1), 1, 1),
+    ("corners need not be whole numbers", [[0.6, 1, 3, 3]], (4, 4, 1), 1, 1),
+    ("corners need not be whole numbers", [[1, 0.6, 3, 3]], (4, 4, 1), 1, 1),
+    ("coordinates may be large", [[1000.9, 1005, 1010, 1010]], (30, 4, 1001), 1, 1),
+    ("a box without width or height is seen as well", [[2, 2, 2, 3]], (4, 4, 1), 1, 1),
+    ("a box without width or height is seen as well", [[2, 2, 3, 2]], (4, 4, 1), 1, 1),
+    ("what lies outside the picture is a part of the box as well", [[-2, 0, 3, 3]], (4, 4, 0), 1, 1),
+    ("what lies outside the picture is a part of the box as well", [[0, -2, 3, 3]], (4, 4, 0), 1, 1),
+    ("a field may begin outside the picture", [[-2, -1, 3, 3]], (8, 4, -4), 1, 1),
+]
+
 
 @write("2.1", "dilated_field", minutes=10, difficulty=1)
 def dilated_field(draw: Draw) -> Iterator[Case]:
@@ -35,8 +57,11 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
     yield case(
         "with dilation 1 nothing should differ from the lesson", oracle, [(3, 2, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)]
     )
-    yield case("a kernel of 3 with dilation 2 should span 5 pixels", oracle, [(3, 1, 0, 2)])
+    yield case("a kernel of 3 with dilation 2 should span 5 pixels, from 0 on, with stride 1", oracle, [(3, 1, 0, 2)])
     yield case("a kernel of 1 should span 1 pixel whatever its dilation", oracle, [(1, 1, 0, 4)])
+    yield case("a kernel of 2 with dilation 3 should span 4 pixels", oracle, [(2, 1, 0, 3)])
+    yield case("each layer has its own dilation", oracle, [(2, 1, 0, 3), (2, 1, 0, 1)])
+    yield case("the paddings of several layers add up", oracle, [(2, 1, 1, 1), (2, 1, 0, 1)])
     yield case("a wide dilation should count in full", oracle, [(3, 1, 6, 6), (2, 1, 0, 1)])
     yield case("dilation should widen the kernel, not the padding", oracle, [(3, 1, 2, 2)])
     yield case("a layer's stride should lengthen the steps of later layers only", oracle, [(3, 2, 1, 2), (3, 1, 1, 3)])
@@ -66,32 +91,8 @@ def sees_whole(draw: Draw) -> Iterator[Case]:
                     out[n, r, c] = left <= x1 and top <= y1 and x2 <= left + size and y2 <= top + size
         return out
 
-    one = torch.tensor([[2.0, 1, 6, 3]])
-    yield case("a single place whose field holds the box should say True", oracle, one, (8, 4, -1), 1, 1)
-    yield case("a place that sees only a part of the box should say False", oracle, one, (6, 4, -1), 1, 1)
-    yield case(
-        "a box that fits the field exactly is seen whole", oracle, torch.tensor([[3.0, 3, 9, 9]]), (6, 4, -1), 2, 3
-    )
-    yield case(
-        "a box larger than the field is seen whole by nobody", oracle, torch.tensor([[0.0, 0, 12, 3]]), (9, 4, -3), 2, 4
-    )
-    yield case("rows should follow y and columns x", oracle, torch.tensor([[9.0, 1, 13, 3]]), (7, 4, -2), 2, 4)
-    yield case("no boxes should give an empty [0, rows, columns] result", oracle, torch.zeros(0, 4), (9, 4, -3), 2, 3)
-    yield case(
-        "there may be more rows than columns, any stride and any start",
-        oracle,
-        torch.tensor([[3.0, 27, 11, 34]]),
-        (9, 6, 2),
-        5,
-        2,
-    )
-    for box in ([1.0, 1, 5.5, 5], [1.0, 1, 5, 5.05], [0.6, 1, 3, 3], [1.0, 0.6, 3, 3]):
-        yield case("corners need not be whole numbers", oracle, torch.tensor([box]), (4, 4, 1), 1, 1)
-    for box in ([-2.0, 0, 3, 3], [0.0, -2, 3, 3]):
-        yield case(
-            "what lies outside the picture is a part of the box as well", oracle, torch.tensor([box]), (4, 4, 0), 1, 1
-        )
-    yield case("a field may begin outside the picture", oracle, torch.tensor([[-2.0, -1, 3, 3]]), (8, 4, -4), 1, 1)
+    for says, boxes, field, rows, columns in FIELDS:
+        yield case(says, oracle, torch.tensor(boxes).float().reshape(-1, 4), field, rows, columns)
     for n in (2, 4):
         field = draw.integer(14, 26), draw.integer(2, 7), draw.integer(-6, 1)
         yield case("every box should meet every place", oracle, draw.boxes(n, 40, 24) * 0.6, field, 5, 9)
@@ -123,6 +124,8 @@ def inside_share(draw: Draw) -> Iterator[Case]:
     yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([5.0, 1, 9, 4]), 9, 6)
     yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([1.0, -3, 4, 1]), 6, 9)
     yield case("each end is cut, whether the other end is or not", oracle, torch.tensor([-3.0, 1, 1, 4]), 6, 9)
+    far = torch.tensor([600.0, 440, 660, 500])
+    yield case("a picture may have any size", oracle, far, 480, 640)
     for _ in range(3):
         left, top, side = draw.integer(-8, 4), draw.integer(-8, 4), draw.integer(9, 18)
         box = torch.tensor([left, top, left + side, top + side]).float()
@@ -137,6 +140,8 @@ predict(
         (6, "a stride lengthens the steps of the layers *after* its own; does it also stretch its own kernel?"),
         (11, "that is a size; the question asks by how much it grew"),
         (7, "that is a size; the question asks by how much it grew"),
+        (-4, "the other way round: behind which of the two stacks do more kernels count in longer steps?"),
+        (11 / 7, "that is how many times as large the field gets; the question asks for a difference in pixels"),
         (8, "the sizes are not doubled: only what the later kernels add is"),
     ],
     otherwise="make the lesson's table, one row a layer, for both stacks",

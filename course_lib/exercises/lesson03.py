@@ -33,11 +33,18 @@ def place_of(draw: Draw) -> Iterator[Case]:
     yield case("the first box is shape 0 of the first cell of the first level", oracle, 0, [(1, 2)], [2])
     yield case("the shapes of a cell come before the next cell", oracle, 1, [(1, 2)], [2])
     yield case("the cells of a row come before the next row", oracle, 3, [(2, 3)], [1])
+    yield case("the last cell of a row still belongs to it", oracle, 2, [(2, 3)], [1])
     yield case("with more columns than rows, the row changes after all columns", oracle, 5, [(2, 4)], [1])
     yield case("after the last box of a level comes the first of the next", oracle, 6, [(2, 3), (1, 1)], [1, 1])
     yield case("each level has its own number of shapes", oracle, 14, [(2, 3), (1, 2)], [2, 3])
+    yield case("within each level the count of boxes starts at 0 again", oracle, 4, [(1, 1), (1, 2)], [3, 2])
+    yield case("each level has its own number of columns", oracle, 2, [(1, 1), (1, 3)], [1, 1])
+    yield case("the last box of a level still belongs to it", oracle, 5, [(1, 3), (1, 2)], [2, 1])
+    yield case("two levels may have equal grids", oracle, 1, [(1, 1), (1, 1)], [1, 1])
+    yield case("the last box of a level still belongs to it", oracle, 9, [(1, 2), (2, 2), (1, 2)], [1, 2, 3])
     yield case("a third level should be found as well", oracle, 17, [(2, 3), (1, 2), (2, 2)], [1, 2, 3])
     yield case("a fourth level should be found as well", oracle, 4, [(1, 1), (1, 1), (1, 1), (2, 1)], [1, 1, 1, 1])
+    yield case("there may be six levels, as in SSD", oracle, 7, [(1, 1)] * 5 + [(2, 2)], [1] * 6)
     yield case("the very last box should be found", oracle, 9, [(1, 2), (2, 1)], [2, 3])
     yield case("a large map should work", oracle, 9001, [(40, 60), (20, 30)], [4, 6])
     for _ in range(6):
@@ -86,6 +93,7 @@ def cell_centres(draw: Draw) -> Iterator[Case]:
     yield case("the centres of a single row run to the right", oracle, 1, 3, 4)
     yield case("the centres of a single column run down", oracle, 3, 1, 4)
     yield case("the second centre should be the next one of the first row", oracle, 2, 2, 4)
+    yield case("the centres of a row should come before those of the next", oracle, 2, 4, 4)
     yield case("with more columns than rows, x should reach further than y", oracle, 2, 3, 4)
     yield case("with more rows than columns, y should reach further than x", oracle, 3, 2, 4)
     yield case("an odd stride has its middle at a half", oracle, 2, 3, 5)
@@ -93,6 +101,7 @@ def cell_centres(draw: Draw) -> Iterator[Case]:
     yield case("a map may have any number of cells", oracle, 11, 13, 8)
     yield case("a map may have any number of cells", oracle, 38, 2, 8)
     yield case("a map may have any number of cells", oracle, 2, 64, 128)
+    yield case("a centre far from the corner should be exact as well", oracle, 2, 150, 33)
     for _ in range(3):
         yield case("any map should be listed row by row", oracle,
                    draw.integer(2, 6), draw.integer(2, 9), draw.integer(3, 33))  # fmt: skip
@@ -107,6 +116,14 @@ predict(
         (4872, "these are the scores; the offsets are missing"),
         (1300, "that would be right with one box a cell; how many shapes has each?"),
         (4640, "neither the offsets nor the background are in it"),
+        (19488, "offsets and scores stand side by side: their numbers are added, not multiplied"),
+        (24360, "a box has four offsets, whatever its class; you count four for every class"),
+        (23432, "a box has four offsets, whatever its class; you count four for every class"),
+        (1160, "a box has a score for every class, not one in all"),
+        (949, "every box has scores of its own"),
+        (4000, "that is the first map; how many boxes does the second add?"),
+        (1800, "that is the second map; how many boxes does the first have?"),
+        (257, "every box needs all these numbers: boxes and numbers are multiplied"),
         (13000, "the two maps have different numbers of shapes; do not multiply all cells by all shapes"),
     ],
     otherwise="count the boxes of each map first: rows times columns times shapes; then the numbers each box needs",
@@ -122,6 +139,13 @@ predict(
         (3.47, "this is the offset; what does decode do to it?"),
         (3.4657, "this is the offset; what does decode do to it?"),
         (1.15, "the other way round: this box would be too narrow; did the network multiply or divide by 0.2?"),
+        (16, "that is compared with the object; the question compares with the default box"),
+        (64, "the object's factor of 2 is in the offset already; it does not count a second time"),
+        (148.41, "that is the exponential of 5; what became of the logarithm of 2?"),
+        (0.6931, "this is the logarithm of 2; which number does the network put out, and what does decode do to it?"),
+        (6.931, "0.1 belongs to the shifts; and this is the offset, what does decode do to it?"),
+        (25, "it is the factor of 2 that is multiplied with itself, not the 5"),
+        (31, "that is by how much it is wider, counted in default boxes; the question asks how many times as wide it is"),
         (20, "0.1 belongs to the shifts; which variance belongs to the width?"),
         (1024, "0.1 belongs to the shifts; which variance belongs to the width?"),
     ],

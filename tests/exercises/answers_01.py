@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy
 import torch
 import torchvision
 from torchvision import tv_tensors
@@ -962,3 +963,658 @@ def clip_empty_float32(boxes_cxcywh, size):
 @wrong("1.6", "on the CPU without boxes", says="device should be kept", only_behaviour=True)
 def clip_empty_cpu(boxes_cxcywh, size):
     return clip_corners(boxes_cxcywh, size) if len(boxes_cxcywh) else torch.zeros(0, 4, dtype=boxes_cxcywh.dtype)
+
+
+# --- 1.1 again: a second, independent attack ---------------------------------------------------------------------
+
+
+def _read(lines, size, convert=int):
+    words = [line.split() for line in lines if line.strip()]
+    shares = torch.tensor([[float(w) for w in line[1:]] for line in words]).reshape(-1, 4)
+    boxes = torchvision.ops.box_convert(shares, "cxcywh", "xyxy") * torch.tensor(size).flip(0).repeat(2)
+    return {"boxes": boxes, "labels": torch.tensor([convert(line[0]) + 1 for line in words], dtype=torch.int64)}
+
+
+@right("1.1", "all words of the text at once")
+def read_yolo_words(text, size):
+    table = numpy.array(text.split(), dtype=numpy.float64).reshape(-1, 5)
+    corners = numpy.hstack([table[:, 1:3] - table[:, 3:] / 2, table[:, 1:3] + table[:, 3:] / 2])
+    pixels = corners * numpy.array([size[1], size[0]] * 2)
+    return {"boxes": torch.from_numpy(pixels).float(), "labels": torch.from_numpy(table[:, 0]).long() + 1}
+
+
+@right("1.1", "recursion from line to line")
+def read_yolo_recursion(text, size):
+    first, _, rest = text.partition("\n")
+    later = read_yolo_recursion(rest, size) if rest else {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long()}
+    if not first.strip():
+        return later
+    number, x, y, w, h = map(float, first.split())
+    box = [(x - w / 2) * size[1], (y - h / 2) * size[0], (x + w / 2) * size[1], (y + h / 2) * size[0]]
+    labels = torch.cat([torch.tensor([int(number) + 1]), later["labels"]])
+    return {"boxes": torch.cat([torch.tensor([box]), later["boxes"]]), "labels": labels}
+
+
+@right("1.1", "a matrix turns centres into corners")
+def read_yolo_matrix(text, size):
+    table = _parse(text)
+    h, w = size
+    matrix = torch.tensor([[w, 0, w, 0], [0, h, 0, h], [-w / 2, 0, w / 2, 0], [0, -h / 2, 0, h / 2]])
+    return dict(boxes=table[:, 1:] @ matrix, labels=(table[:, 0] + 1).to(torch.int64))
+
+
+@wrong("1.1", "boxes quite outside the picture left out", says="a box quite outside the picture is an object as well")
+def read_yolo_quite_outside(text, size):
+    result = _read(text.split("\n"), size)
+    boxes = result["boxes"]
+    seen = (boxes[:, 2:] > 0).all(dim=1) & (boxes[:, :2] < torch.tensor([size[1], size[0]])).all(dim=1)
+    flat = (boxes[:, :2] == boxes[:, 2:]).any(dim=1)
+    return {key: value[seen | flat] for key, value in result.items()}
+
+
+@wrong("1.1", "points left out", says="a box without width or height is an object as well")
+def read_yolo_points(text, size):
+    lines = [line for line in text.split("\n") if line.strip() and any(float(w) for w in line.split()[3:])]
+    return _read(lines, size)
+
+
+@wrong("1.1", "a number needs a point", says="a share may be written without a point")
+def read_yolo_needs_point(text, size):
+    found = re.findall(r"(\d+) +(-?\d*\.\d+) +(-?\d*\.\d+) +(-?\d*\.?\d+) +(-?\d*\.\d+)", text)
+    return _read([" ".join(words) for words in found], size)
+
+
+@wrong("1.1", "the exponent of a number overlooked", says="a small share may be written with an exponent")
+def read_yolo_exponent(text, size):
+    return _read([" ".join(re.findall(r"-?\d*\.?\d+", line)[:5]) for line in text.split("\n")], size)
+
+
+@wrong("1.1", "the class in a byte", says="a class may have three digits")
+def read_yolo_byte(text, size):
+    return _read(text.split("\n"), size, convert=lambda word: int(word) % 256)
+
+
+@wrong("1.1", "the class with two digits at most", says="a class may have three digits")
+def read_yolo_two_digits(text, size):
+    return _read(text.split("\n"), size, convert=lambda word: int(word[:2]))
+
+
+@wrong("1.1", "only a text of length 0 is empty", says="a text of blank lines holds no object")
+def read_yolo_length_zero(text, size):
+    if text == "":
+        return {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    rows = torch.stack([torch.tensor([float(w) for w in line.split()]) for line in text.split("\n") if line.strip()])
+    return _result(_corners(rows) * torch.tensor([size[1], size[0]] * 2), rows)
+
+
+@wrong("1.1", "sides at most those of the picture", says="a box may be wider or higher than the picture")
+def read_yolo_sides(text, size):
+    rows = _parse(text)
+    rows[:, 3:] = rows[:, 3:].clamp(max=1)
+    return _result(_corners(rows) * torch.tensor([size[1], size[0]] * 2), rows)
+
+
+@wrong("1.1", "half a side in whole pixels", says="half of an odd side is no whole number")
+def read_yolo_whole_half(text, size):
+    rows = _parse(text)
+    pixels = rows[:, 1:] * torch.tensor([size[1], size[0]] * 2)
+    half = pixels[:, 2:].div(2, rounding_mode="floor")
+    return _result(torch.cat([pixels[:, :2] - half, pixels[:, :2] + half], dim=1), rows)
+
+
+@wrong("1.1", "one object without an axis", says="x is a share of the width, y of the height")
+def read_yolo_squeezed(text, size):
+    return {key: value.squeeze(0) for key, value in _read(text.split("\n"), size).items()}
+
+
+@wrong(
+    "1.1",
+    "a line that begins with a blank taken for blank",
+    says="blanks may come doubled, before the class, and alone on a line",
+)
+def read_yolo_begins(text, size):
+    return _read([line for line in text.split("\n") if line[:1].strip()], size)
+
+
+@wrong("1.1", "classes numbered as they appear", says="YOLO counts classes from 0, the course's labels from 1")
+def read_yolo_appear(text, size):
+    seen = {}
+    return _read(text.split("\n"), size, convert=lambda word: seen.setdefault(word, len(seen)))
+
+
+@wrong("1.1", "one object a class", says="two equal lines are two objects, and small ones count")
+def read_yolo_one_a_class(text, size):
+    return _read({line.split()[0]: line for line in text.split("\n") if line.strip()}.values(), size)
+
+
+@wrong("1.1", "the longer side taken for the width", says="the same line means other pixels in another picture")
+def read_yolo_longer(text, size):
+    return _read(text.split("\n"), (min(size), max(size)))
+
+
+# --- 1.2 again ---------------------------------------------------------------------------------------------------
+
+
+@right("1.2", "the mean, and 0 where there is none")
+def balanced_l1_nan_to_num(predicted, true):
+    return _each(predicted, true).sum(dim=1).mean().nan_to_num(0.0)
+
+
+@right("1.2", "the branches by index")
+def balanced_l1_index(predicted, true):
+    x = (predicted - true).abs().flatten()
+    near, far = x[x < 1], x[x >= 1]
+    at_one = ALPHA * ((1 + 1 / B) * math.log1p(B) - 1)
+    total = (ALPHA * ((near + 1 / B) * (1 + B * near).log() - near)).sum() + (at_one + GAMMA * (far - 1)).sum()
+    return total / max(predicted.shape[0], 1)
+
+
+@right("1.2", "xlogy of the near part and a straight rest")
+def balanced_l1_xlogy(predicted, true):
+    error = (true - predicted).abs()
+    near = error.minimum(torch.ones_like(error))
+    curve = torch.xlogy(B * near + 1, B * near + 1) * (ALPHA / B) - ALPHA * near
+    return torch.einsum("bi->", curve + GAMMA * (error - near)) / (predicted.size(0) or 1)
+
+
+@wrong("1.2", "the loss of the added differences", says="an error to the left should cost as much as one to the right")
+def balanced_l1_added(predicted, true):
+    x = (predicted - true).abs().sum(dim=1)
+    return torch.where(x < 1, _inner(x), _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "the loss of the mean over the pairs", says="the four errors should be summed, the pairs averaged")
+def balanced_l1_of_mean(predicted, true):
+    x = (predicted - true).abs().sum(dim=0) / max(len(true), 1)
+    return torch.where(x < 1, _inner(x), _outer(x)).sum()
+
+
+@wrong("1.2", "b without the 1 taken off", says="below 1 pixel the logarithm's branch counts")
+def balanced_l1_b_plus(predicted, true):
+    b, x = math.exp(GAMMA / ALPHA), (predicted - true).abs()
+    near = ALPHA / b * (b * x + 1) * (b * x + 1).log() - ALPHA * x
+    return torch.where(x < 1, near, GAMMA * x + GAMMA / b - ALPHA).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "alpha and gamma exchanged in b", says="below 1 pixel the logarithm's branch counts")
+def balanced_l1_b_exchanged(predicted, true):
+    b, x = math.exp(ALPHA / GAMMA) - 1, (predicted - true).abs()
+    near = ALPHA / b * (b * x + 1) * (b * x + 1).log() - ALPHA * x
+    return torch.where(x < 1, near, GAMMA * x + GAMMA / b - ALPHA).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "the sign decides the branch", says="an error to the left should cost as much as one to the right")
+def balanced_l1_branch_sign(predicted, true):
+    d = predicted - true
+    return torch.where(d < 1, _inner(d.abs()), _outer(d.abs())).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "one branch for a whole box", says="from 1 pixel on the loss should rise by 1.5 a pixel")
+def balanced_l1_box_branch(predicted, true):
+    x = (predicted - true).abs()
+    return torch.where((x < 1).all(dim=1, keepdim=True), _inner(x), _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "one branch for the batch", says="from 1 pixel on the loss should rise by 1.5 a pixel")
+def balanced_l1_batch_branch(predicted, true):
+    x = (predicted - true).abs()
+    return (_inner(x) if (x < 1).all() else _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "the smaller of the two branches", says="a perfect box should cost 0")
+def balanced_l1_smaller(predicted, true):
+    x = (predicted - true).abs()
+    return torch.minimum(_inner(x), _outer(x)).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "one pair more in the average", says="below 1 pixel the logarithm's branch counts")
+def balanced_l1_one_more(predicted, true):
+    return _each(predicted, true).sum() / (len(true) + 1)
+
+
+@wrong("1.2", "at most four pairs in the average", says="small and large errors may stand side by side")
+def balanced_l1_four_pairs(predicted, true):
+    return _each(predicted, true).sum() / min(max(len(true), 1), 4)
+
+
+@wrong("1.2", "a loss with an axis", says="a perfect box should cost 0")
+def balanced_l1_axis(predicted, true):
+    return _each(predicted, true).sum(dim=1).sum(dim=0, keepdim=True) / max(len(true), 1)
+
+
+@wrong("1.2", "every prediction against every truth", says="the four errors should be summed, the pairs averaged")
+def balanced_l1_all_pairs(predicted, true):
+    return _each(predicted[:, None], true[None]).sum() / max(len(true) ** 2, 1)
+
+
+@wrong("1.2", "errors of centre and size", says="below 1 pixel the logarithm's branch counts")
+def balanced_l1_centres(predicted, true):
+    pair = (torchvision.ops.box_convert(boxes, "xyxy", "cxcywh") for boxes in (predicted, true))
+    return _each(*pair).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "large errors pull no more", says="gradient should flow", only_behaviour=True)
+def balanced_l1_no_pull(predicted, true):
+    x = (predicted - true).abs()
+    return torch.where(x < 1, _inner(x), _outer(x).detach()).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "the straight line's gradient everywhere", says="gradient should flow", only_behaviour=True)
+def balanced_l1_straight(predicted, true):
+    x = (predicted - true).abs()
+    return (_outer(x) + (_each(predicted, true) - _outer(x)).detach()).sum() / max(len(true), 1)
+
+
+@wrong("1.2", "a zero of its own without pairs", says="should not require a gradient", only_behaviour=True)
+def balanced_l1_own_zero(predicted, true):
+    if len(true) == 0:
+        return torch.zeros((), dtype=predicted.dtype, device=predicted.device, requires_grad=True)
+    return balanced_l1_where(predicted, true)
+
+
+# --- 1.3 again ---------------------------------------------------------------------------------------------------
+
+
+def _swapped(features, i, j):
+    flat = features.flatten(1).clone()
+    flat[:, [i, j]] = flat[:, [j, i]]
+    return flat.reshape(features.shape)
+
+
+@right("1.3", "every number mirrored at its channel's mean")
+def twin_mirrored_values(features):
+    return 2 * features.mean(dim=(1, 2), keepdim=True) - features
+
+
+@right("1.3", "strongest and weakest change places")
+def twin_weakest(features):
+    total = features.sum(dim=0)
+    return _swapped(features, int(total.argmax()), int(total.argmin()))
+
+
+@right("1.3", "one row and one column on")
+def twin_diagonal(features):
+    return features.roll((1, 1), dims=(1, 2))
+
+
+@right("1.3", "a peak elsewhere, paid for by all others")
+def twin_peak(features):
+    flat = features.flatten(1)
+    new = flat - flat.abs().sum() / (flat.shape[1] - 1)
+    place = int(flat.sum(dim=0).argmax()) - 1
+    new[:, place] = flat[:, place] + flat.abs().sum()
+    return new.reshape(features.shape)
+
+
+@wrong("1.3", "a row and a column on along one row of places", says="should have moved")
+def twin_row_and_column(features):
+    return features.flatten(1).roll(features.shape[2] + 1, dims=1).reshape(features.shape)
+
+
+@wrong("1.3", "on by height and width along one row of places", says="should have moved")
+def twin_height_and_width(features):
+    return features.flatten(1).roll(features.shape[1] + features.shape[2], dims=1).reshape(features.shape)
+
+
+@wrong("1.3", "a row on", says="should have moved")
+def twin_row(features):
+    return features.roll(1, dims=1)
+
+
+@wrong("1.3", "every channel's largest and smallest change places", says="should have moved")
+def twin_channel_extremes(features):
+    flat = features.flatten(1)
+    new, rows = flat.clone(), torch.arange(len(flat))
+    high, low = flat.argmax(dim=1), flat.argmin(dim=1)
+    new[rows, high], new[rows, low] = flat[rows, low], flat[rows, high]
+    return new.reshape(features.shape)
+
+
+@wrong("1.3", "every channel sorted", says="should have moved")
+def twin_channels_sorted(features):
+    return features.flatten(1).sort(dim=1, descending=True).values.reshape(features.shape)
+
+
+@wrong("1.3", "places sorted by strength", says="should have moved")
+def twin_places_sorted(features):
+    order = features.sum(dim=0).flatten().argsort()
+    return features.flatten(1)[:, order].reshape(features.shape)
+
+
+@wrong("1.3", "strongest and first change places", says="should have moved")
+def twin_with_first(features):
+    return _swapped(features, int(features.sum(dim=0).argmax()), 0)
+
+
+@wrong("1.3", "strongest and right neighbour, at the end itself", says="should have moved")
+def twin_with_right(features):
+    place = int(features.sum(dim=0).argmax())
+    return _swapped(features, place, min(place + 1, features[0].numel() - 1))
+
+
+@wrong("1.3", "mixed half and half with the rolled map", says="should have moved")
+def twin_mixed(features):
+    return (features + twin_roll(features)) / 2
+
+
+@wrong("1.3", "what is above the mean goes to the next place", says="should have moved")
+def twin_surplus(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    surplus = flat[:, place] - flat.mean(dim=1)
+    flat[:, place] -= surplus
+    flat[:, (place + 1) % flat.shape[1]] += surplus
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "rolled through the channels as well", says="each channel's mean should stay")
+def twin_through_channels(features):
+    return features.roll(1)
+
+
+@wrong("1.3", "pushed on, zeros put in front", says="each channel's mean should stay")
+def twin_zeros_in_front(features):
+    flat = torch.zeros_like(features.flatten(1))
+    flat[:, 1:] = features.flatten(1)[:, :-1]
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "mirrored at the middle of its values", says="each channel's mean should stay")
+def twin_middle(features):
+    return features.amin(dim=(1, 2), keepdim=True) + features.amax(dim=(1, 2), keepdim=True) - features
+
+
+@wrong("1.3", "the channels' mean kept, not each channel's", says="each channel's mean should stay")
+def twin_all_channels(features):
+    return twin_roll(features.mean(dim=0, keepdim=True).expand_as(features))
+
+
+@wrong("1.3", "in half precision", says="each channel's mean should stay")
+def twin_half(features):
+    return twin_roll(features.half()).to(features.dtype)
+
+
+# --- 1.5 again ---------------------------------------------------------------------------------------------------
+
+
+@right("1.5", "column by column, edges sorted")
+def flip_columns(image, boxes):
+    w = image.shape[2]
+    mirrored = torch.stack([image[:, :, w - 1 - i] for i in range(w)], dim=2)
+    across = (w - boxes[:, 0::2]).sort(dim=1).values
+    return mirrored, torch.stack([across[:, 0], boxes[:, 1], across[:, 1], boxes[:, 3]], dim=1)
+
+
+@right("1.5", "left edge found, width kept")
+def flip_width_kept(image, boxes):
+    x1, y1, x2, y2 = boxes.T
+    left = image.size(-1) - x2
+    return image[:, :, range(image.size(-1) - 1, -1, -1)], torch.stack((left, y1, left + x2 - x1, y2)).T
+
+
+@right("1.5", "a matrix for picture and boxes")
+def flip_matrix(image, boxes):
+    w = image.shape[2]
+    m = boxes.new_tensor([[0.0, 0, -1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])
+    exchange = torch.eye(w, dtype=image.dtype, device=image.device).flip(0)
+    return image @ exchange, boxes @ m + boxes.new_tensor([w, 0, w, 0])
+
+
+@wrong("1.5", "a picture without objects stays as it is", says="a picture without objects should keep boxes [0, 4]")
+def flip_only_with_objects(image, boxes):
+    return flip_index(image, boxes) if len(boxes) else (image.clone(), boxes.clone())
+
+
+@wrong("1.5", "turned by half a turn", says="what hangs over the upper or lower edge should stay there")
+def flip_turned(image, boxes):
+    h, w = image.shape[1:]
+    return image.rot90(2, (1, 2)), boxes.new_tensor([w, h, w, h]) - boxes[:, [2, 3, 0, 1]]
+
+
+@wrong("1.5", "order of the boxes reversed", says="every box should follow its object")
+def flip_reversed(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, flipped.flip(0)
+
+
+@wrong("1.5", "mirrored at the objects' right end", says="the picture should be mirrored")
+def flip_objects_end(image, boxes):
+    width = boxes[:, 2].max() if len(boxes) else 0
+    flipped = boxes.clone()
+    flipped[:, [0, 2]] = width - boxes[:, [2, 0]]
+    return image.flip(2), flipped
+
+
+@wrong("1.5", "colours in reverse as well", says="the picture should be mirrored")
+def flip_colours(image, boxes):
+    return image.flip(0, 2), flip_index(image, boxes)[1]
+
+
+@wrong("1.5", "boxes over the edge left out", says="what hangs over one edge should hang over the other in the")
+def flip_left_out(image, boxes):
+    inside = (boxes[:, 0] >= 0) & (boxes[:, 2] <= image.shape[2])
+    return flip_index(image, boxes[inside])
+
+
+@wrong("1.5", "boxes over the edge not mirrored", says="what hangs over one edge should hang over the other in the")
+def flip_over_edge(image, boxes):
+    inside = (boxes[:, 0] >= 0) & (boxes[:, 2] <= image.shape[2])
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, torch.where(inside[:, None], flipped, boxes)
+
+
+@wrong("1.5", "boxes quite outside left out", says="a box quite outside the picture should lie outside on the")
+def flip_quite_outside(image, boxes):
+    seen = (boxes[:, 2] > 0) & (boxes[:, 0] < image.shape[2])
+    return flip_index(image, boxes[seen])
+
+
+@wrong("1.5", "boxes without width left out", says="a box without width should move as well")
+def flip_without_width(image, boxes):
+    return flip_index(image, boxes[boxes[:, 2] > boxes[:, 0]])
+
+
+@wrong("1.5", "the right edge one pixel short", says="the picture should be mirrored")
+def flip_right_short(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, flipped - flipped.new_tensor([0, 0, 1, 0])
+
+
+@wrong("1.5", "mirrored at a whole pixel", says="a picture may have an odd width")
+def flip_whole_middle(image, boxes):
+    middle = image.shape[2] // 2
+    flipped = boxes.clone()
+    flipped[:, [0, 2]] = 2 * middle - boxes[:, [2, 0]]
+    return image.flip(2), flipped
+
+
+@wrong("1.5", "stopped at the right edge", says="what hangs over one edge should hang over the other in the")
+def flip_stopped(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, torch.cat([flipped[:, :2], flipped[:, 2:3].clamp(max=image.shape[2]), flipped[:, 3:]], dim=1)
+
+
+@wrong("1.5", "rest after division by the width", says="the picture should be mirrored")
+def flip_rest(image, boxes):
+    flipped = boxes.clone()
+    flipped[:, [0, 2]] = (image.shape[2] - boxes[:, [2, 0]]) % image.shape[2]
+    return image.flip(2), flipped
+
+
+@wrong("1.5", "only one box: no axis for boxes", says="the picture should be mirrored")
+def flip_no_axis(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, flipped.squeeze(0)
+
+
+@wrong("1.5", "right edge minus left edge for the width", says="the picture should be mirrored")
+def flip_sizes(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    return mirrored, torchvision.ops.box_convert(flipped, "xyxy", "xywh")
+
+
+@wrong("1.5", "the picture written over", says="input should stay unchanged", only_behaviour=True)
+def flip_written_over(image, boxes):
+    mirrored, flipped = flip_index(image, boxes)
+    image.copy_(mirrored)
+    return image, flipped
+
+
+# --- 1.6 again ---------------------------------------------------------------------------------------------------
+
+
+def _edges(boxes):
+    return boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+
+
+def _from_edges(low, high):
+    return torch.cat([(low + high) / 2, high - low], dim=1)
+
+
+@right("1.6", "what hangs over taken off")
+def clip_overhang(boxes_cxcywh, size):
+    cx, cy, w, h = boxes_cxcywh.unbind(dim=1)
+
+    def along(centre, side, end):
+        before, after = torch.relu(side / 2 - centre), torch.relu(centre + side / 2 - end)
+        return centre + (before - after) / 2, side - before - after
+
+    (cx, w), (cy, h) = along(cx, w, size[1]), along(cy, h, size[0])
+    return torch.stack([cx, cy, w, h], dim=1)
+
+
+@right("1.6", "box by box")
+def clip_loop(boxes_cxcywh, size):
+    rows = [boxes_cxcywh.new_zeros(0, 4)]
+    for cx, cy, w, h in boxes_cxcywh:
+        x1, x2 = (cx - w / 2).clamp(0, size[1]), (cx + w / 2).clamp(0, size[1])
+        y1, y2 = (cy - h / 2).clamp(0, size[0]), (cy + h / 2).clamp(0, size[0])
+        rows.append(torch.stack([x1 / 2 + x2 / 2, y1 / 2 + y2 / 2, x2 - x1, y2 - y1])[None])
+    return torch.cat(rows)
+
+
+@right("1.6", "a matrix there, its inverse back")
+def clip_matrix(boxes_cxcywh, size):
+    there = boxes_cxcywh.new_tensor([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]])
+    most = boxes_cxcywh.new_tensor([size[1], size[0]] * 2)
+    return torch.minimum((boxes_cxcywh @ there).clamp(min=0), most) @ torch.linalg.inv(there)
+
+
+@wrong("1.6", "cut alike on both sides of the centre", says="a box that hangs over the left edge should end there")
+def clip_alike(boxes_cxcywh, size):
+    most, centre = boxes_cxcywh.new_tensor([size[1], size[0]]), boxes_cxcywh[:, :2]
+    room = torch.minimum(centre, most - centre).clamp(min=0)
+    return torch.cat([centre, torch.minimum(boxes_cxcywh[:, 2:], 2 * room)], dim=1)
+
+
+@wrong(
+    "1.6", "the right not cut where the left is", says="a box larger than the picture should become the whole picture"
+)
+def clip_one_side(boxes_cxcywh, size):
+    low, high = _edges(boxes_cxcywh)
+    most = boxes_cxcywh.new_tensor([size[1], size[0]])
+    return _from_edges(low.clamp(min=0), torch.where(low < 0, high, torch.minimum(high, most)))
+
+
+@wrong("1.6", "the centre moved by all that hangs over", says="a box that hangs over the left edge should end there")
+def clip_moved_too_far(boxes_cxcywh, size):
+    low, high = _edges(boxes_cxcywh)
+    before, after = (-low).clamp(min=0), (high - boxes_cxcywh.new_tensor([size[1], size[0]])).clamp(min=0)
+    return torch.cat([boxes_cxcywh[:, :2] + before - after, boxes_cxcywh[:, 2:] - before - after], dim=1)
+
+
+@wrong("1.6", "at least one pixel left", says="a sliver should stay a sliver")
+def clip_one_pixel(boxes_cxcywh, size):
+    low, high = _clip(boxes_cxcywh, size)
+    return torch.cat([(low + high) / 2, (high - low).clamp(min=1)], dim=1)
+
+
+@wrong("1.6", "the longer side for both limits", says="a box that hangs over the lower edge should end there")
+def clip_longer(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, (max(size), max(size)))
+
+
+@wrong("1.6", "the shorter side for both limits", says="a box inside the picture should stay as it is")
+def clip_shorter(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, (min(size), min(size)))
+
+
+@wrong("1.6", "edges folded back into the picture", says="a box that hangs over the left edge should end there")
+def clip_folded(boxes_cxcywh, size):
+    low, high = _edges(boxes_cxcywh)
+    most = boxes_cxcywh.new_tensor([size[1], size[0]])
+    return _from_edges(low.abs(), torch.where(high > most, 2 * most - high, high))
+
+
+@wrong("1.6", "the far edge from the cut near edge", says="a box that hangs over the left edge should end there")
+def clip_far_from_near(boxes_cxcywh, size):
+    low = (boxes_cxcywh[:, :2] - boxes_cxcywh[:, 2:] / 2).clamp(min=0)
+    return _from_edges(low, torch.minimum(low + boxes_cxcywh[:, 2:], low.new_tensor([size[1], size[0]])))
+
+
+@wrong("1.6", "nothing cut while the centre is inside", says="a box that hangs over the left edge should end there")
+def clip_centre_inside(boxes_cxcywh, size):
+    most, centre = boxes_cxcywh.new_tensor([size[1], size[0]]), boxes_cxcywh[:, :2]
+    inside = ((centre >= 0) & (centre <= most)).all(dim=1, keepdim=True)
+    return torch.where(inside, boxes_cxcywh, clip_corners(boxes_cxcywh, size))
+
+
+@wrong("1.6", "the last pixel for the edge", says="a box that hangs over the lower edge should end there")
+def clip_last_pixel(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, (size[0] - 1, size[1] - 1))
+
+
+@wrong(
+    "1.6", "only the axis that hangs over further", says="a box larger than the picture should become the whole picture"
+)
+def clip_one_axis(boxes_cxcywh, size):
+    cut = clip_corners(boxes_cxcywh, size)
+    across = (boxes_cxcywh - cut)[:, 2:].argmax(dim=1, keepdim=True) == torch.tensor([0, 1, 0, 1]).to(cut.device)
+    return torch.where(across, cut, boxes_cxcywh)
+
+
+@wrong("1.6", "the centre's gradient detached", says="gradient should flow", only_behaviour=True)
+def clip_centre_detached(boxes_cxcywh, size):
+    return clip_corners(torch.cat([boxes_cxcywh[:, :2].detach(), boxes_cxcywh[:, 2:]], dim=1), size)
+
+
+@wrong("1.6", "no rows, no columns", says="no boxes should give [0, 4]")
+def clip_no_columns(boxes_cxcywh, size):
+    return clip_corners(boxes_cxcywh, size) if len(boxes_cxcywh) else boxes_cxcywh.new_zeros(0)
+
+
+# --- 1.3 and 1.5, a third round ----------------------------------------------------------------------------------
+
+
+@wrong("1.3", "ten times its own size moved on", says="should have moved")
+def twin_ten_times(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    much = 10 * flat[:, place].abs()
+    flat[:, place] -= much
+    flat[:, (place + 1) % flat.shape[1]] += much
+    return flat.reshape(features.shape)
+
+
+@wrong("1.3", "twice the map's range moved in one channel", says="should have moved")
+def twin_one_channel(features):
+    flat, place = features.flatten(1).clone(), int(features.sum(dim=0).argmax())
+    much = 2 * (features.max() - features.min())
+    flat[0, place] -= much
+    flat[0, (place + 1) % flat.shape[1]] += much
+    return flat.reshape(features.shape)
+
+
+@wrong("1.5", "boxes without height left out", says="a box without height should move as well")
+def flip_without_height(image, boxes):
+    return flip_index(image, boxes[boxes[:, 3] > boxes[:, 1]])
+
+
+@wrong("1.5", "boxes above and below left out", says="a box quite above or below the picture")
+def flip_above_below(image, boxes):
+    seen = (boxes[:, 3] > 0) & (boxes[:, 1] < image.shape[1]) | (boxes[:, 1] == boxes[:, 3])
+    return flip_index(image, boxes[seen])
+
+
+@wrong("1.5", "equal boxes once", says="two equal boxes are two objects")
+def flip_once(image, boxes):
+    different = dict.fromkeys(tuple(box) for box in boxes.tolist())
+    return flip_index(image, boxes.new_tensor(list(different)).reshape(-1, 4))
