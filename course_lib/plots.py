@@ -499,66 +499,57 @@ def map_stack(image: Tensor, maps: Sequence[tuple[int, int, str]], predicted: Se
     return fig
 
 
-def feature_pyramid(
-    base: Sequence[tuple[str, int, int]], width: int, extra: Sequence[tuple[str, int]] = (), heads: bool = True
-) -> Figure:
+ARROW = dict(arrowstyle="-|>", color="black", linewidth=1.2)
+
+
+def _slanted(ax: Axes, x: float, level: int, side: float, text: str, colour: int) -> None:
+    """A map of a pyramid, seen from the side."""
+    half = (0.45 + 1.75 * side) / 2
+    corners = [(x - half, -0.2), (x + half, -0.2), (x + half + 0.22, 0.2), (x - half + 0.22, 0.2)]
+    points = [(left, level + up) for left, up in corners]
+    ax.add_patch(plt.Polygon(points, facecolor=PALETTE[colour], edgecolor="black", alpha=0.55))
+    ax.text(x + 0.11, level, text, ha="center", va="center", fontsize=9)
+
+
+def _pyramid_row(ax: Axes, level: int, name: str, shape: str, side: float, coarsest: bool) -> None:
+    """One level of a feature pyramid: the base's map, lateral connection, what comes down, the pyramid's map."""
+    _slanted(ax, 2.0, level, side, name, 5)
+    _slanted(ax, 8.0, level, side, "P" + name[1:], 1)
+    ax.text(0.35, level, shape, ha="right", va="center", fontsize=9)
+    for start, end, text in ((3.5, 5.0, "1 × 1"), (5.4, 6.7, "3 × 3")):
+        ax.annotate("", xy=(end, level), xytext=(start, level), arrowprops=ARROW)
+        ax.text((start + end) / 2, level + 0.06, text, ha="center", va="bottom", fontsize=9)
+    if not coarsest:
+        ax.text(5.2, level, "+", ha="center", va="center", fontsize=15)
+        down = ARROW | {"color": PALETTE[4], "linewidth": 2}
+        ax.annotate("", xy=(5.2, level + 0.18), xytext=(5.2, level + 0.84), arrowprops=down)
+        ax.text(5.3, level + 0.5, "× 2", va="center", fontsize=9, color=PALETTE[4])
+        ax.annotate("", xy=(2.1, level + 0.76), xytext=(2.1, level + 0.24), arrowprops=ARROW)
+
+
+def feature_pyramid(base: Sequence[tuple[str, int, int]], width: int, extra: Sequence[tuple[str, int]] = ()) -> Figure:
     """A base's maps on the left, going up, the pyramid's on the right, coming down; the finest lie at the bottom.
 
     Args:
         base: (name, channels, rows) of each map, finest first.
         width: channels of every map of the pyramid.
         extra: (name, rows) of the further maps on top of the coarsest.
-        heads: whether an arrow leads from every map of the pyramid to the shared heads.
     """
-    fig, ax = plt.subplots(figsize=(9.6, 1.15 * (len(base) + len(extra)) + 0.5), layout="constrained")
-    arrow, count = dict(arrowstyle="-|>", color="black", linewidth=1.2), len(base) + len(extra)
-    wide = {rows: 0.45 + 1.75 * rows / base[0][2] for rows in [rows for *_, rows in base] + [rows for _, rows in extra]}
-
-    def place(x: float, level: int, rows: int, text: str, colour: int) -> None:
-        half = wide[rows] / 2
-        slant = [
-            (x - half, level - 0.2),
-            (x + half, level - 0.2),
-            (x + half + 0.22, level + 0.2),
-            (x - half + 0.22, level + 0.2),
-        ]
-        ax.add_patch(plt.Polygon(slant, facecolor=PALETTE[colour], edgecolor="black", alpha=0.55))
-        ax.text(x + 0.11, level, text, ha="center", va="center", fontsize=9)
-
+    count, top = len(base) + len(extra), len(base) - 1
+    fig, ax = plt.subplots(figsize=(9.6, 1.15 * count + 0.5), layout="constrained")
     for level, (name, channels, rows) in enumerate(base):
-        place(2.0, level, rows, name, 5)
-        ax.text(0.35, level, f"[{channels}, {rows}, {rows}]", ha="right", va="center", fontsize=9)
-        ax.annotate("", xy=(5.0, level), xytext=(3.5, level), arrowprops=arrow)
-        ax.text(4.2, level + 0.06, "1 × 1", ha="center", va="bottom", fontsize=9)
-        ax.text(5.2, level, "+" if level < len(base) - 1 else "", ha="center", va="center", fontsize=15)
-        ax.annotate("", xy=(6.7, level), xytext=(5.4, level), arrowprops=arrow)
-        ax.text(6.0, level + 0.06, "3 × 3", ha="center", va="bottom", fontsize=9)
-        place(8.0, level, rows, "P" + name[1:], 1)
-        if level:
-            ax.annotate("", xy=(2.1, level - 0.24), xytext=(2.1, level - 0.76), arrowprops=arrow)
-            ax.annotate(
-                "",
-                xy=(5.2, level - 0.82),
-                xytext=(5.2, level - 0.16),
-                arrowprops=arrow | {"color": PALETTE[4], "linewidth": 2},
-            )
-            ax.text(5.3, level - 0.5, "× 2", va="center", fontsize=9, color=PALETTE[4])
-    for level, (name, rows) in enumerate(extra, len(base)):
-        place(8.0, level, rows, name, 1)
-        start = (2.1, level - 0.8) if level == len(base) else (8.1, level - 0.78)
-        ax.annotate(
-            "",
-            xy=(7.65 if level == len(base) else 8.1, level - (0.05 if level == len(base) else 0.24)),
-            xytext=start,
-            arrowprops=arrow,
-        )
-        text = (4.6, level - 0.25) if level == len(base) else (8.25, level - 0.5)
+        _pyramid_row(ax, level, name, f"[{channels}, {rows}, {rows}]", rows / base[0][2], coarsest=level == top)
+    for level, (name, rows) in enumerate(extra, top + 1):
+        _slanted(ax, 8.0, level, rows / base[0][2], name, 1)
+        first = level == top + 1  # it comes from the base's coarsest map, the others from the one below
+        start, end, text = ((2.1, 0.2), (7.65, 0.95), (4.6, 0.75)) if first else ((8.1, 0.22), (8.1, 0.76), (8.25, 0.5))
+        start, end, text = ((x, level - 1 + y) for x, y in (start, end, text))
+        ax.annotate("", xy=end, xytext=start, arrowprops=ARROW)
         ax.text(*text, "3 × 3, stride 2", va="center", fontsize=9)
-    if heads:
-        ax.add_patch(patches.Rectangle((10.6, -0.2), 1.5, count - 0.6, facecolor="#DDDDDD", edgecolor="black"))
-        ax.text(11.35, (count - 1) / 2, "the same\ntwo heads\nfor all", ha="center", va="center", fontsize=9)
-        for level in range(count):
-            ax.annotate("", xy=(10.55, level), xytext=(9.5, level), arrowprops=arrow)
+    ax.add_patch(patches.Rectangle((10.6, -0.2), 1.5, count - 0.6, facecolor="#DDDDDD", edgecolor="black"))
+    ax.text(11.35, (count - 1) / 2, "the same\ntwo heads\nfor all", ha="center", va="center", fontsize=9)
+    for level in range(count):
+        ax.annotate("", xy=(10.55, level), xytext=(9.5, level), arrowprops=ARROW)
     titles = ((2.0, "backbone,\nbottom-up"), (4.2, "lateral\nconnections"), (5.75, "top-down\npath"))
     for x, text in (*titles, (8.1, f"pyramid: {width}\nchannels each")):
         ax.text(x, count - 0.55, text, ha="center", va="bottom", fontsize=10, style="italic")
