@@ -38,7 +38,7 @@ FULL, LONG = _padded(128), max(_padded(128))
 
 predict(
     "7.1",
-    "anchors",
+    "anchor_count",
     right=_cells(*FULL) * PER_CELL,
     misconceptions=[
         (_cells(*PICTURE) * PER_CELL, "the picture is padded first, and the padded part has cells and anchors as well"),
@@ -128,6 +128,8 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
         ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7], [2], [3]], [[10.0], [20]]),
         ("outside the map there is nothing, no 0 either", [[-4.0, -2, -7]], [[1.0, 2]]),
         ("a large number should reach every coarser map", [[9.0, 0, 0, 0, 0]], [[0.0, 0, 0]], [[0.0, 1]], [[0.5]]),
+        ("outside the map there is nothing, no other number either", [[-4000.0, -2000, -7000]], [[1.0, 2]]),
+        ("each new map should be made from the new one before it", [[4.0, 0, 0]], [[0.0, 3]], [[1.0]]),
         ("sides may be odd", [[1.0, 8, 2], [6, -3, 4]], [[0.5, 1.5]]),
     ]:
         yield case(says, oracle, grids(*maps))
@@ -146,6 +148,7 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
 RESCUES = [
     ("an anchor with at least 0.5 should take the object that it overlaps most", [[0.75]]),
     ("an object's best anchor should be its own, however small the overlap", [[0.125]]),
+    ("an object's best anchor should be its own, however small the overlap", [[1e-5]]),
     ("an object that overlaps nothing should get no anchor", [[0.0]]),
     ("an object that overlaps nothing should get no anchor", [[0.0, 0.0]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.25], [0.375]]),
@@ -167,6 +170,7 @@ RESCUES = [
     ("an object that overlaps nothing should leave all anchors to the others", [[0.75, 0.25], [0.0, 0.0]]),
     ("an object that overlaps nothing should leave all anchors to the others", [[0.0, 0.0], [0.625, 0.4375]]),
     ("an object that loses its anchor to another should not take its second best", [[0.375, 0.25], [0.5, 0.125]]),
+    ("an object that loses one of its anchors should keep the other", [[0.25, 0.25], [0.5, 0.125]]),
     ("of equal overlaps from 0.5 on the first object should be taken", [[0.5, 0.75, 0.0], [0.5, 0.0, 0.625]]),
     (
         "who claims an anchor comes before who only overlaps it most",
@@ -216,15 +220,30 @@ def match_with_rescue(draw: Draw) -> Iterator[Case]:
 # Boxes of 7.4: what should hold, boxes, canonical_size, canonical_level, lowest, highest.
 LEVELS = [
     ("a box of the canonical size should get the canonical level", [[3.0, 5, 35, 37]], 32.0, 4, 2, 6),
+    ("the place of a box should not matter", [[90.0, 150, 122, 182]], 32.0, 4, 2, 6),
     ("a box of twice the canonical size should go one level up", [[3.0, 5, 67, 69]], 32.0, 4, 2, 6),
     ("a box of half the canonical size should go one level down", [[3.0, 5, 19, 21]], 32.0, 4, 2, 6),
-    ("a box a little smaller than the canonical size should go one level down", [[3.0, 5, 35, 35]], 32.0, 4, 2, 6),
-    ("a box a little larger than the canonical size should stay on its level", [[3.0, 5, 35, 45]], 32.0, 4, 2, 6),
-    ("a box should stay on its level up to twice the canonical size", [[3.0, 5, 66, 68]], 32.0, 4, 2, 6),
     ("the area should count, not one side", [[3.0, 5, 7, 69]], 32.0, 4, 2, 6),
     ("the area should count, not one side", [[3.0, 5, 131, 13]], 32.0, 4, 2, 6),
-    ("a box wider than high, just below the canonical size", [[40.0, 2, 101, 18]], 32.0, 4, 2, 6),
-    ("a box higher than wide, just above the canonical size", [[40.0, 2, 56, 67]], 32.0, 4, 2, 6),
+    ("a box a little smaller than the canonical size should go one level down", [[3.0, 5, 35, 36]], 32.0, 4, 2, 6),
+    ("a box a little larger than the canonical size should stay on its level", [[3.0, 5, 35, 45]], 32.0, 4, 2, 6),
+    ("a box should stay on its level up to twice the canonical size", [[3.0, 5, 66, 68]], 32.0, 4, 2, 6),
+    (
+        "a box wider than high and a little smaller than the canonical size should go one level down",
+        [[40.0, 2, 101, 18]],
+        32.0,
+        4,
+        2,
+        6,
+    ),
+    (
+        "a box higher than wide and a little larger than the canonical size should stay on its level",
+        [[40.0, 2, 56, 67]],
+        32.0,
+        4,
+        2,
+        6,
+    ),
     ("a small box should stay at the lowest level", [[7.0, 9, 9, 10]], 32.0, 4, 3, 5),
     ("a large box should stay at the highest level", [[0.0, 0, 900, 700]], 32.0, 4, 3, 5),
     ("a box without height should go to the lowest level", [[7.0, 9, 700, 9]], 32.0, 4, 3, 5),
@@ -308,8 +327,8 @@ def group_norm(draw: Draw) -> Iterator[Case]:
 
     far = [[[[10000.0, 10002]], [[10004, 10006]]]]
     for says, *given in [
-        ("a group of one number should give the bias", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
-        ("mean 0 and variance 1 should come out where eps is small", [[[[1.0, 5]]]], 1, 1e-5),
+        ("two channels in two groups: a group of one number should give the bias", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
+        ("where eps is small, mean 0 and variance 1 (divided by the count) should come out", [[[[1.0, 5]]]], 1, 1e-5),
         ("eps should stand inside the root, added to the variance", [[[[1.0, 5]]]], 1, 5.0),
         ("the variance should be divided by the count, not by one less", [[[[0.0, 0, 8]]]], 1, 4.0),
         ("where all numbers of a group are equal the bias should come out", [[[[3.0, 3, 3]]]], 1, 1.0, [2.0], [5.0]),
@@ -320,7 +339,7 @@ def group_norm(draw: Draw) -> Iterator[Case]:
         ("`groups` is the number of groups, not of their channels",
          [[[[1.0]], [[5]], [[2]], [[20]], [[22]], [[27]]]], 2, 1.0),
         ("weight and bias belong to channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
-        ("the weight should come before the bias", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
+        ("the result should be taken times the weight, then the bias should be added", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
         ("each picture should be normalised by itself", [[[[1.0, 5]]], [[[20, 28]]]], 1, 5.0),
         ("all rows and columns should count", [[[[1.0, 2], [4, 9]]]], 1, 2.0),
         ("numbers far from 0 should be normalised as precisely as others", far, 1, 4.0),

@@ -75,7 +75,7 @@ def bottom_up_top_down(maps):
 
 @wrong("7.2", "zeros of the right shapes", says="stay as it is")
 def bottom_up_zeros(maps):
-    return [m * 0 for m in maps]
+    return [torch.zeros_like(m) for m in maps]
 
 
 @wrong("7.2", "the maps as they came", says="should be added to the next map")
@@ -97,7 +97,25 @@ def bottom_up_double(maps):
     return new
 
 
-@wrong("7.2", "average pooling", says="largest number|columns 2c")
+@wrong("7.2", "every given map pooled by itself, all the way, and added", says="from the new one before it")
+def bottom_up_separately(maps):
+    new = []
+    for i, given in enumerate(maps):
+        total = given
+        for j, other in enumerate(maps[:i]):
+            for _ in range(i - j):
+                other = _pool(other)
+            total = total + other
+        new.append(total)
+    return new
+
+
+@wrong("7.2", "a frame of −1000", says="no other number either")
+def bottom_up_number_frame(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=-1000.0), 3, 2))
+
+
+@wrong("7.2", "average pooling", says="columns 2c")
 def bottom_up_average(maps):
     return _climb(maps, lambda finer, _: F.avg_pool2d(finer, 3, 2, 1, count_include_pad=False))
 
@@ -216,7 +234,7 @@ def bottom_up_pictures(maps):
     return _climb(maps, lambda finer, _: _pool(finer).amax(dim=0, keepdim=True))
 
 
-@wrong("7.2", "one picture at a time, and the last one only when there is none", says="no pictures")
+@wrong("7.2", "one picture at a time, then stacked", says="no pictures")
 def bottom_up_stacked(maps):
     rows = [bottom_up_pooled([m[i : i + 1] for m in maps]) for i in range(len(maps[0]))]
     return [torch.cat(levels) for levels in zip(*rows, strict=True)]
@@ -406,7 +424,11 @@ def rescue_low_only(overlap):
     return torch.where(strength > 0, owner, _thresholds(overlap)[1])
 
 
-@wrong("7.3", "only objects that the thresholds left without an anchor are rescued", says="before who only overlaps")
+@wrong(
+    "7.3",
+    "only objects that the thresholds left without an anchor are rescued",
+    says="the larger overlap should get it",
+)
 def rescue_needy_only(overlap):
     if overlap.numel() == 0:
         return _none(overlap)
@@ -491,7 +513,7 @@ def rescue_no_band(overlap):
     return torch.where(full == -2, -1, full)
 
 
-@wrong("7.3", "background and ignored exchanged", says="below 0.4")
+@wrong("7.3", "background and ignored exchanged", says="yours gives [-2], right is [-1]")
 def rescue_exchanged(overlap):
     full = rescue_claims(overlap)
     return torch.where(full < 0, -3 - full, full)
@@ -512,6 +534,31 @@ def rescue_from(overlap):
     return torch.where(strength >= 0.2, owner, _thresholds(overlap)[1])
 
 
+@wrong("7.3", "rescued above a small number", says="however small the overlap")
+def rescue_above_small(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    strength, owner = (overlap * _claims(overlap)).max(dim=0)
+    return torch.where(strength > 1e-3, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "lost objects left out, and their numbers with them", says="leave all anchors to the others")
+def rescue_renumbered(overlap):
+    return rescue_claims(overlap[(overlap > 0).any(dim=1)])
+
+
+@wrong("7.3", "who loses one anchor loses all", says="keep the other")
+def rescue_loses_all(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    claims = _claims(overlap)
+    strength, owner = (overlap * claims).max(dim=0)
+    index = torch.arange(len(overlap), device=overlap.device)[:, None]
+    beaten = (claims & (owner != index)).any(dim=1, keepdim=True)
+    strength, owner = (overlap * (claims & ~beaten)).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
 @wrong("7.3", "nearly the largest overlap is enough", says="nearly as large")
 def rescue_nearly(overlap):
     if overlap.numel() == 0:
@@ -528,7 +575,7 @@ def rescue_too_early(overlap):
     return torch.where(best >= 0.5, full, matches)
 
 
-@wrong("7.3", "the object that is furthest from its threshold is forgotten: a rescued anchor is ignored", says="small")
+@wrong("7.3", "a rescued anchor below 0.4 is ignored", says="small")
 def rescue_ignored(overlap):
     best, matches = _thresholds(overlap)
     full = rescue_claims(overlap)
@@ -642,20 +689,20 @@ _wrong_side("the width", "area should count", lambda b: b[:, 2] - b[:, 0])
 _wrong_side("the height", "area should count", lambda b: b[:, 3] - b[:, 1])
 _wrong_side("the diagonal", "yours gives", lambda b: (b[:, 2:] - b[:, :2]).norm(dim=1))
 _wrong_side("the area, without a root", "yours gives", _area)
-_wrong_side("right and bottom taken for width and height", "yours gives", lambda b: (b[:, 2] * b[:, 3]).sqrt())
+_wrong_side("right and bottom taken for width and height", "place of a box", lambda b: (b[:, 2] * b[:, 3]).sqrt())
 _wrong_side("x and y mixed", "yours gives", lambda b: ((b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2])).abs().sqrt())
 _wrong_side("sides of at least one pixel", "shares", lambda b: (b[:, 2:] - b[:, :2]).clamp(min=1).prod(dim=1).sqrt())
 _wrong_side("one pixel added to the area", "yours gives", lambda b: (_area(b) + 1).sqrt())
 _wrong_side("corners that count pixels inclusively", "yours gives", lambda b: (b[:, 2:] - b[:, :2] + 1).prod(1).sqrt())
 
 
-@wrong("7.4", "rounded", says="should go one level down|should stay on its level|yours gives")
+@wrong("7.4", "rounded", says="a little smaller")
 def level_rounded(boxes, canonical_size, canonical_level, lowest, highest):
     k = canonical_level + torch.log2(_area(boxes).sqrt() / canonical_size)
     return k.round().clamp(lowest, highest).long()
 
 
-@wrong("7.4", "rounded up", says="a little larger than the canonical size should stay")
+@wrong("7.4", "rounded up", says="a little smaller")
 def level_ceil(boxes, canonical_size, canonical_level, lowest, highest):
     k = canonical_level + torch.log2(_area(boxes).sqrt() / canonical_size)
     return k.ceil().clamp(lowest, highest).long()
@@ -721,7 +768,7 @@ def level_natural(boxes, canonical_size, canonical_level, lowest, highest):
     return k.floor().clamp(lowest, highest).long()
 
 
-@wrong("7.4", "a generous addition before rounding down", says="a little smaller|yours gives")
+@wrong("7.4", "a generous addition before rounding down", says="a little smaller")
 def level_generous(boxes, canonical_size, canonical_level, lowest, highest):
     k = canonical_level + torch.log2(_area(boxes).sqrt() / canonical_size) + 0.05
     return k.floor().clamp(lowest, highest).long()
@@ -737,7 +784,7 @@ def level_floats(boxes, canonical_size, canonical_level, lowest, highest):
     return level_formula(boxes, canonical_size, canonical_level, lowest, highest).to(boxes)
 
 
-@wrong("7.4", "one level for all boxes", says="every box should get its own level")
+@wrong("7.4", "one level for all boxes", says="yours gives [2, 2], right is [2, 4]")
 def level_one(boxes, canonical_size, canonical_level, lowest, highest):
     levels = level_formula(boxes, canonical_size, canonical_level, lowest, highest)
     return levels if len(levels) < 2 or lowest == highest else levels[:1].expand(len(levels))
@@ -817,12 +864,12 @@ def norm_pytorch(x, groups, weight, bias, eps):
     return F.group_norm(x, groups, weight, bias, eps)
 
 
-@wrong("7.5", "divided by one less than the count", says="count|bias")
+@wrong("7.5", "divided by one less than the count", says="divided by the count")
 def norm_unbiased(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias, eps, correction=1)
 
 
-@wrong("7.5", "divided by one less than the count, but never by 0", says="eps|count")
+@wrong("7.5", "divided by one less than the count, but never by 0", says="divided by the count")
 def norm_unbiased_guarded(x, groups, weight, bias, eps):
     k = x[:1].numel() // groups if len(x) else 2
     return _norm(x, groups, weight, bias, eps, correction=int(k > 1))
@@ -835,7 +882,7 @@ def norm_outside(x, groups, weight, bias, eps):
     return _finish((own - mean) / (std + eps), x, weight, bias)
 
 
-@wrong("7.5", "eps left out", says="equal|one number")
+@wrong("7.5", "eps left out", says="eps should stand inside the root")
 def norm_no_eps(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias, 0.0)
 
@@ -845,7 +892,14 @@ def norm_own_eps(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias, 1e-5)
 
 
-@wrong("7.5", "divided by the variance", says="variance 1|eps should")
+@wrong("7.5", "the variance held above eps", says="eps should stand inside the root")
+def norm_clamped(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    variance, mean = torch.var_mean(own, dim=(2, 3, 4), correction=0, keepdim=True)
+    return _finish((own - mean) / variance.clamp(min=eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "divided by the variance", says="variance 1")
 def norm_variance(x, groups, weight, bias, eps):
     own = _grouped(x, groups)
     variance, mean = torch.var_mean(own, dim=(2, 3, 4), correction=0, keepdim=True)
@@ -863,7 +917,7 @@ def norm_batch(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias, eps, (0, 2, 3, 4)) if len(x) else x
 
 
-@wrong("7.5", "every channel by itself", says="a group should hold all its channels|neighbouring")
+@wrong("7.5", "every channel by itself", says="a group should hold all its channels")
 def norm_instance(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias, eps, (3, 4))
 
@@ -896,7 +950,7 @@ def norm_interleaved(x, groups, weight, bias, eps):
     return _finish((own - mean) / (variance + eps).sqrt(), x, weight, bias)
 
 
-@wrong("7.5", "`groups` taken for the channels of a group", says="the number of groups|hold all|own mean")
+@wrong("7.5", "`groups` taken for the channels of a group", says="two channels in two groups")
 def norm_group_size(x, groups, weight, bias, eps):
     return _norm(x, x.shape[1] // groups, weight, bias, eps)
 
@@ -907,23 +961,23 @@ def norm_group_weight(x, groups, weight, bias, eps):
     return _norm(x, groups, weight[::k].repeat_interleave(k), bias[::k].repeat_interleave(k), eps)
 
 
-@wrong("7.5", "weight and bias along the width", says="weight and bias belong to channels|it raises")
+@wrong("7.5", "weight and bias along the width", says="should have shape [1, 2, 1, 1], yours has [1, 2, 1, 2]")
 def norm_width(x, groups, weight, bias, eps):
     return _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps) * weight + bias
 
 
-@wrong("7.5", "the weight after the bias", says="weight should come before the bias|bias")
+@wrong("7.5", "the weight after the bias", says="times the weight, then the bias")
 def norm_order(x, groups, weight, bias, eps):
     normal = _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
     return (normal + bias[:, None, None]) * weight[:, None, None]
 
 
-@wrong("7.5", "no bias", says="a group of one number should give the bias")
+@wrong("7.5", "no bias", says="then the bias should be added")
 def norm_no_bias(x, groups, weight, bias, eps):
     return _norm(x, groups, weight, bias * 0, eps)
 
 
-@wrong("7.5", "no weight", says="belong to channels|weight")
+@wrong("7.5", "no weight", says="times the weight")
 def norm_no_weight(x, groups, weight, bias, eps):
     return _norm(x, groups, torch.ones_like(weight), bias, eps)
 
@@ -985,6 +1039,6 @@ def norm_nothing(x, groups, weight, bias, eps):
     return x * weight[:, None, None] + bias[:, None, None]
 
 
-@wrong("7.5", "zeros of the right shape", says="bias")
+@wrong("7.5", "zeros of the right shape", says="variance 1")
 def norm_zeros(x, groups, weight, bias, eps):
     return torch.zeros_like(x) * x
