@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from course_lib.exercises.framework import Case, Draw, case, fix, predict, write
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
 
 RESCUE = '''
 def match_with_rescue(overlap):
@@ -358,3 +358,6 @@ def group_norm(draw: Draw) -> Iterator[Case]:
         weight, bias = draw.normal(channels, scale=2), draw.normal(channels)
         x = draw.normal(b, channels, height, width, scale=3) + draw.normal(b, channels, 1, 1, scale=4)
         yield case("every group of every picture should be normalised", oracle, x, groups, weight, bias, eps)
+
+
+explain("7.6", minutes=10, difficulty=2)
