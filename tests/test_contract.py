@@ -15,6 +15,7 @@ from course_lib.experiments.detectors import (
     build_faster_rcnn,
     build_retinanet,
     build_ssd,
+    build_yolo,
 )
 from course_lib.experiments.devices import Placed
 from course_lib.losses import focal_loss, giou_loss
@@ -37,6 +38,10 @@ def retinanet(**settings) -> nn.Module:
     return build_retinanet(CLASSES, start="random", score_threshold=0.008, **settings)
 
 
+def yolo(top: str) -> nn.Module:
+    return build_yolo(CLASSES, start="random", top=top, score_threshold=0.0)
+
+
 @dataclass
 class Kind:
     """How to build a detector, and what it can do."""
@@ -56,6 +61,8 @@ KINDS = {
     "torchvision's ssd": Kind(lambda: ReferenceSSD(ssd(), CLASSES), dense=False, ours=False),
     "retinanet": Kind(retinanet, fixed_size=False),
     "retinanet on boxes": Kind(lambda: retinanet(decoded=True, localization=giou_loss), fixed_size=False),
+    "yolo connected": Kind(lambda: yolo("connected"), dense=False),
+    "yolo convolutional": Kind(lambda: yolo("convolutional"), dense=False),
     "torchvision's faster rcnn": Kind(lambda: build_faster_rcnn(CLASSES, start="random"), dense=False, ours=False),
     "torchvision's retinanet": Kind(lambda: ReferenceRetinaNet(retinanet(), CLASSES), False, dense=False, ours=False),
 }

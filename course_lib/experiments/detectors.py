@@ -23,6 +23,7 @@ from course_lib.default_boxes import default_boxes, level_shapes
 from course_lib.retinanet import RetinaNet, pad_batch
 from course_lib.ssd import SSD
 from course_lib.weights import load_weights
+from course_lib.yolo import YOLO
 
 SIDES = (16, 32, 56, 80, 110)  # of the square box of each level, in pixels
 EXTRA = (128, 128)
@@ -281,3 +282,19 @@ def build_retinanet(num_classes: int, seed: int = 0, start: str = "crops", **set
     """
     torch.manual_seed(seed)
     return RetinaNet(base(start), num_classes, **({"shapes": level_shapes(SIDES)} | RETINANET | settings))
+
+
+def build_yolo(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> YOLO:
+    """YOLO v1 on the backbone without its last stage: an 8 × 8 grid on a picture of 128 × 128.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+        settings: further arguments of `YOLO`, `top` among them.
+    """
+    torch.manual_seed(seed)
+    backbone = base(start)
+    backbone.stages = backbone.stages[:2]  # the third, at stride 32, would leave 4 × 4 cells
+    backbone.channels, backbone.strides = backbone.channels[:2], backbone.strides[:2]
+    return YOLO(backbone, num_classes, **settings)
