@@ -205,11 +205,11 @@ class YOLO(nn.Module):
     def detect(self, images: Sequence[Tensor]) -> list[dict]:
         """Boxes (clipped to the picture), labels and scores of every picture, best score first.
 
-        A score is confidence times class number (section 2, equation 1). Both may be below 0, which counts as 0: else
-        two wrongs would make a right. Call `eval()` before: a detector in training mode normalises by the batch.
+        A score is confidence times class number (section 2, equation 1). Both may be below 0; a confidence below 0
+        counts as 0, else two wrongs would make a right. Call `eval()` before: a detector in training mode normalises by the batch.
         """
         outputs = self(images)
         boxes = clip_boxes(decode_cells(outputs["coordinates"], self.image_size), self.image_size).flatten(1, 3)
-        scores = outputs["confidences"].clamp(min=0)[..., None] * outputs["classes"].clamp(min=0)[..., None, :]
+        scores = outputs["confidences"].clamp(min=0)[..., None] * outputs["classes"][..., None, :]
         limits = self.score_threshold, self.iou_threshold, self.top_k, self.max_detections
         return [pick_detections(*pair, *limits) for pair in zip(boxes, scores.flatten(1, 3), strict=True)]

@@ -154,20 +154,14 @@ def test_the_box_with_the_larger_iou_is_responsible():
 
 
 def test_boxes_are_compared_as_boxes_and_not_as_roots():
-    """leeyoshinari/YOLO_v2#18: the IoU of square roots makes another box responsible.
-
-    In pixels the wide, flat box overlaps the wide, flat object more; square roots level sizes out, and would take the other.
-    """
+    """leeyoshinari/YOLO_v2#18: roots are larger than small sizes, so that boxes that hardly touch seem to overlap well."""
     outputs = guesses(1, 1)
-    truth = target([[0.0, 18, 80, 22]], [1])  # 80 × 4: shares 1 and .1
-    outputs["coordinates"][0, 0, 0] = torch.tensor([[0.5, 0.5, 0.7, 0.1**0.5], [0.5, 0.5, 1.0, 0.5]])
-    predicted = decode_cells(outputs["coordinates"], (40, 80))[0, 0, 0]
-    overlap = iou(predicted, truth["boxes"])[:, 0]
-    assert overlap.tolist() == pytest.approx([0.49, 0.4])
-    roots = [0.7, 0.1**0.5 / 0.5]  # of (.7, .32) and (1, .5) with (1, .32)
-    assert roots[0] > roots[1] or overlap[0] > overlap[1]
+    truth = target([[38.4, 19.2, 41.6, 20.8]], [1])  # the middle .04 of the picture's width and height: roots .2
+    outputs["coordinates"][0, 0, 0] = torch.tensor([[0.535, 0.5, 0.2, 0.2], [0.5, 0.5, 0.12**0.5, 0.12**0.5]])
+    overlap = iou(decode_cells(outputs["coordinates"], (40, 80))[0, 0, 0], truth["boxes"])[:, 0]
+    assert overlap.tolist() == pytest.approx([1 / 15, 1 / 9], rel=1e-3)  # as roots: .70 and .33
     parts = YOLO(Base(), 3, (40, 80)).loss(outputs, [truth])
-    assert parts["localization"].item() == pytest.approx(5 * 0.3**2, rel=1e-4)
+    assert parts["localization"].item() == pytest.approx(5 * 2 * (0.12**0.5 - 0.2) ** 2, rel=1e-4)
 
 
 # ---------------------------------------------------------------- bugs that shipped
