@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from course_lib.boxes import clip_boxes, cxcywh_to_xyxy, iou, pick_detections, xyxy_to_cxcywh
 from course_lib.checks import check_objects, check_same_size, check_top
 from course_lib.default_boxes import grid_centres
-from course_lib.single_object import flatten_head
 
 
 def cells_of(boxes: Tensor, image_size: tuple[int, int], grid: tuple[int, int]) -> Tensor:
@@ -113,7 +112,7 @@ class YOLO(nn.Module):
     Raises:
         ValueError: `top` is neither.
 
-    Source: Redmon et al. 2016, section 2; the convolutional top is that of YOLO v2 (Redmon and Farhadi 2017, section 2)
+    Source: Redmon et al. 2016, section 2, with the leaky rectifiers of its equation 2; the convolutional top is that of YOLO v2 (Redmon and Farhadi 2017, section 2)
     without its anchors.
     """
 
@@ -140,17 +139,16 @@ class YOLO(nn.Module):
         rows, columns = (math.ceil(side / base.strides[-1]) for side in image_size)
         channels, numbers = base.channels[-1], 5 * k + num_classes
         if top == "connected":
-            few = nn.Sequential(nn.Conv2d(channels, 32, kernel_size=1), nn.ReLU())
-            head = flatten_head(32 * rows * columns, numbers * rows * columns)
-            self.top = nn.Sequential(few, head, nn.Unflatten(1, (numbers, rows, columns)))
+            few = [nn.Conv2d(channels, 32, kernel_size=1), nn.LeakyReLU(0.1), nn.Flatten()]
+            size = numbers * rows * columns
+            dense = [nn.Linear(32 * rows * columns, 256), nn.LeakyReLU(0.1), nn.Linear(256, size)]
+            self.top = nn.Sequential(*few, *dense, nn.Unflatten(1, (numbers, rows, columns)))
         else:
-            head = nn.Sequential(
-                nn.Conv2d(channels, 256, kernel_size=3, padding=1), nn.ReLU(), nn.Conv2d(256, numbers, 1)
-            )
-            self.top = nn.Sequential(head)
+            dense = [nn.Conv2d(channels, 256, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(256, numbers, 1)]
+            self.top = nn.Sequential(*dense)
         with torch.no_grad():  # at the start: boxes in the middle of their cell, a quarter of the picture wide and high
             start = torch.tensor([0.5, 0.5, 0.5, 0.5, 0.0] * k + [0.0] * num_classes)
-            head[-1].bias.copy_(start.repeat_interleave(len(head[-1].bias) // numbers))
+            dense[-1].bias.copy_(start.repeat_interleave(len(dense[-1].bias) // numbers))
 
     def forward(self, images: Sequence[Tensor]) -> dict[str, Tensor]:
         """Pictures [3, H, W] → coordinates [B, R, C, k, 4] as for `decode_cells`, confidences [B, R, C, k], classes [B, R, C, n].
