@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from course_lib.boxes import clip_boxes, decode, pick_detections
 from course_lib.checks import check_same_size
@@ -63,7 +63,7 @@ class SlidingWindowDetector(nn.Module):
     Args:
         base: [B, 3, side, side] → a list of maps, of which the last is used; `base.channels` and `base.strides` describe them.
         num_classes: background not counted; it is class 0 of the softmax.
-        windows: [M, 4], xyxy pixels, the same for all pictures.
+        windows: [M, 4], xyxy whole pixels inside the picture, the same for all pictures.
         image_size: (H, W) of every picture.
         side: height and width, in pixels, to which each window is scaled.
         positives, ratio: windows a picture to learn from, as for `sample_windows`.
@@ -115,13 +115,12 @@ class SlidingWindowDetector(nn.Module):
         Args:
             images: [B, 3, H, W].
             picture: [K] int64, which of them each window belongs to.
-            windows: [K, 4], xyxy pixels.
-
-        Source of the cutting: He et al. 2017 (Mask R-CNN), section 3, "RoIAlign"; on pixels it is cropping and averaging.
+            windows: [K, 4], xyxy whole pixels, K ≥ 1, inside the picture. Larger ones are averaged down to `side` × `side`,
+                in smaller ones pixels are repeated.
         """
-        places = torch.cat([picture[:, None].to(windows.dtype), windows], dim=1)
-        crops = roi_align(images.to(windows.dtype), places, output_size=self.side, aligned=True)
-        numbers = self.head(self.base(crops)[-1]).float()
+        places = zip(picture.tolist(), windows.round().int().tolist(), strict=True)
+        crops = [F.adaptive_avg_pool2d(images[p, :, y1:y2, x1:x2], self.side) for p, (x1, y1, x2, y2) in places]
+        numbers = self.head(self.base(torch.stack(crops))[-1]).float()
         return numbers[:, :-4], numbers[:, -4:]
 
     def loss(self, outputs: dict[str, Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
