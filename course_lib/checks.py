@@ -125,6 +125,18 @@ def check_head(head: str) -> None:
         raise ValueError(f"head {head!r}: choose 'softmax' (n + 1 classes) or 'sigmoid' (n questions).")
 
 
+def check_top(top: str) -> None:
+    """Raise unless `top` names one of YOLO's two tops.
+
+    Raises:
+        ValueError: lists the two.
+    """
+    if top not in ("connected", "convolutional"):
+        raise ValueError(
+            f"top {top!r}: choose 'connected' (weights of its own for each cell) or 'convolutional' (shared)."
+        )
+
+
 def check_objects(boxes: Tensor) -> None:
     """Raise if an object's box has no area: its offsets would be minus infinity, and the loss NaN.
 

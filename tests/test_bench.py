@@ -23,6 +23,8 @@ def test_measures_a_ratio_and_restores_threads(monkeypatch):
 def test_every_comparison_prepares_and_runs():
     assert {"iou", "match", "encode", "decode", "nms", "ap"} <= set(bench.COMPARISONS)
     assert {f"{name}-{what}" for name in ("ssd", "retinanet") for what in ("step", "detect")} <= set(bench.COMPARISONS)
+    families = {f"{name}-detect" for name in ("sliding", "two-stage", "yolo", "yolo-conv")}
+    assert families <= {name for name, (what, _) in bench.COMPARISONS.items() if what.startswith("(for information)")}
     for what, prepare in bench.COMPARISONS.values():
         ours, theirs = prepare()
         ours(), theirs()

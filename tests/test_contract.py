@@ -14,7 +14,9 @@ from course_lib.experiments.detectors import (
     ReferenceSSD,
     build_faster_rcnn,
     build_retinanet,
+    build_sliding_window,
     build_ssd,
+    build_yolo,
 )
 from course_lib.experiments.devices import Placed
 from course_lib.losses import focal_loss, giou_loss
@@ -37,6 +39,14 @@ def retinanet(**settings) -> nn.Module:
     return build_retinanet(CLASSES, start="random", score_threshold=0.008, **settings)
 
 
+def windows() -> nn.Module:
+    return build_sliding_window(CLASSES, start="random", stride=32)  # 97 windows
+
+
+def yolo(top: str) -> nn.Module:
+    return build_yolo(CLASSES, start="random", top=top, score_threshold=0.0)
+
+
 @dataclass
 class Kind:
     """How to build a detector, and what it can do."""
@@ -56,6 +66,9 @@ KINDS = {
     "torchvision's ssd": Kind(lambda: ReferenceSSD(ssd(), CLASSES), dense=False, ours=False),
     "retinanet": Kind(retinanet, fixed_size=False),
     "retinanet on boxes": Kind(lambda: retinanet(decoded=True, localization=giou_loss), fixed_size=False),
+    "sliding window": Kind(windows, dense=False),
+    "yolo connected": Kind(lambda: yolo("connected"), dense=False),
+    "yolo convolutional": Kind(lambda: yolo("convolutional"), dense=False),
     "torchvision's faster rcnn": Kind(lambda: build_faster_rcnn(CLASSES, start="random"), dense=False, ours=False),
     "torchvision's retinanet": Kind(lambda: ReferenceRetinaNet(retinanet(), CLASSES), False, dense=False, ours=False),
 }
@@ -83,7 +96,7 @@ def total(parts: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def seeded_loss(model: nn.Module, outputs: object, truth: dict) -> torch.Tensor:
-    """The loss of one picture; a two-stage detector draws its samples with torch's own random state."""
+    """The loss of one picture; detectors that draw samples do so with torch's own random state."""
     torch.manual_seed(0)
     return total(model.loss(outputs, [truth]))
 
@@ -199,7 +212,9 @@ def test_bfloat16_runs_the_network_and_not_the_loss(kind):
     model = kind.build().eval()
     placed = Placed(model, dtype=torch.bfloat16)
     outputs = placed(images())
+    torch.manual_seed(0)
     parts = placed.loss(outputs, [ONE, OTHER])
+    torch.manual_seed(0)
     exact = model.loss(model(images()), [ONE, OTHER])
     for name, part in parts.items():
         assert part.dtype == torch.float32 and torch.isclose(part, exact[name], rtol=0.1)

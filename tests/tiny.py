@@ -25,9 +25,11 @@ def target(boxes, labels, difficult=None) -> dict[str, torch.Tensor]:
     return made if difficult is None else made | {"difficult": torch.tensor(difficult)}
 
 
-def learns_by_heart(model: nn.Module, images: list, targets: list[dict], steps: int, share: float) -> None:
+def learns_by_heart(
+    model: nn.Module, images: list, targets: list[dict], steps: int, share: float, lr: float = 0.01
+) -> None:
     """Train with Adam; the loss falls below `share` of its start, and every object is found, with its class, and no other."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     history = []
     for _ in range(steps):
         total = sum(model.loss(model(images), targets).values())

@@ -25,7 +25,17 @@ from course_lib.average_precision import COCO_THRESHOLDS, average_precision
 from course_lib.backbone import Backbone
 from course_lib.boxes import decode, encode, iou, nms_per_class
 from course_lib.default_boxes import level_shapes
-from course_lib.experiments.detectors import EXTRA, SIDES, ReferenceRetinaNet, ReferenceSSD, build_retinanet
+from course_lib.experiments.detectors import (
+    EXTRA,
+    SIDES,
+    ReferenceRetinaNet,
+    ReferenceSSD,
+    build_faster_rcnn,
+    build_retinanet,
+    build_sliding_window,
+    build_ssd,
+    build_yolo,
+)
 from course_lib.experiments.lesson05 import BATCH
 from course_lib.losses import focal_loss
 from course_lib.matching import match
@@ -313,6 +323,42 @@ def compare_retinanet_detect() -> Pair:
     return lambda: ours.detect(images), lambda: theirs.detect(images)
 
 
+def against_ssd(family: nn.Module, pictures: int = 2) -> Pair:
+    """A family's `detect` and SSD's, both untrained and with so low a threshold that suppression has its fill of boxes."""
+    images = list(torch.rand(pictures, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+    family, ssd = (
+        model.eval().to(memory_format=torch.channels_last) for model in (family, build_ssd(10, start="random"))
+    )
+    assert all(len(found["scores"]) > 10 for model in (family, ssd) for found in model.detect(images))
+    return lambda: family.detect(images), lambda: ssd.detect(images)
+
+
+@comparison("sliding-detect", "(for information) the sliding-window detector's detect on 2 pictures against SSD's")
+def compare_sliding_window_detect() -> Pair:
+    """1,117 passes a picture against one."""
+    return against_ssd(build_sliding_window(10, start="random"))
+
+
+@comparison(
+    "two-stage-detect", "(for information) torchvision's small Faster R-CNN, detect on 2 pictures, against our SSD's"
+)
+def compare_two_stage_detect() -> Pair:
+    """A pyramid and 64 regions against default boxes."""
+    return against_ssd(build_faster_rcnn(10, start="random"))
+
+
+@comparison("yolo-detect", "(for information) YOLO's detect on 2 pictures, connected top, against SSD's")
+def compare_yolo_detect() -> Pair:
+    """128 boxes against 2,046, on a base without its last stage."""
+    return against_ssd(build_yolo(10, start="random", score_threshold=0.0))
+
+
+@comparison("yolo-conv-detect", "(for information) YOLO's detect on 2 pictures, convolutional top, against SSD's")
+def compare_yolo_convolutional_detect() -> Pair:
+    """The same cells and boxes, from shared weights."""
+    return against_ssd(build_yolo(10, start="random", top="convolutional", score_threshold=0.0))
+
+
 def seconds(call: Callable[[], object], repeats: int) -> float:
     """Time of one call, averaged over `repeats` calls."""
     start = time.perf_counter()
@@ -363,7 +409,7 @@ def main(argv: list[str] | None = None) -> int:
         t = measure(prepare, args.rounds)
         slower |= t.ratio > 1 and not what.startswith("(for information)")
         print(
-            f"{name:12} {t.ratio:5.2f}  ({t.low:.2f} to {t.high:.2f})   {t.ours:8.3f} ms : {t.theirs:8.3f} ms   {what}",
+            f"{name:16} {t.ratio:5.2f}  ({t.low:.2f} to {t.high:.2f})   {t.ours:8.3f} ms : {t.theirs:8.3f} ms   {what}",
             flush=True,
         )
     return int(slower)

@@ -21,8 +21,10 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from course_lib.backbone import Backbone
 from course_lib.default_boxes import default_boxes, level_shapes
 from course_lib.retinanet import RetinaNet, pad_batch
+from course_lib.sliding_window import SlidingWindowDetector, sliding_windows
 from course_lib.ssd import SSD
 from course_lib.weights import load_weights
+from course_lib.yolo import YOLO
 
 SIDES = (16, 32, 56, 80, 110)  # of the square box of each level, in pixels
 EXTRA = (128, 128)
@@ -233,7 +235,7 @@ class ReferenceFasterRCNN(Reference):
     }
 
 
-def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> ReferenceFasterRCNN:
+def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> ReferenceFasterRCNN:
     """torchvision's two-stage detector round the course's base, cut down to pictures of 128 × 128.
 
     Fewer proposals and a smaller head than the defaults, which are made for pictures of 800 pixels; and a scale of
@@ -243,6 +245,7 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
         num_classes: background not counted.
         seed: of the weights that are not loaded.
         start: as for `base`.
+        settings: further arguments of `FasterRCNN`, or others in place of these.
 
     Source: Ren et al. 2015 (Faster R-CNN); Lin et al. 2017, "Feature pyramid networks", section 4.
     """
@@ -260,7 +263,7 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops") -> 
         box_roi_pool=regions,
         box_head=TwoMLPHead(PyramidOfMaps.out_channels * 5 * 5, 128),
         box_predictor=FastRCNNPredictor(128, num_classes + 1),
-        **limits,
+        **(limits | settings),
     )
     return ReferenceFasterRCNN(detector)
 
@@ -281,3 +284,39 @@ def build_retinanet(num_classes: int, seed: int = 0, start: str = "crops", **set
     """
     torch.manual_seed(seed)
     return RetinaNet(base(start), num_classes, **({"shapes": level_shapes(SIDES)} | RETINANET | settings))
+
+
+def build_yolo(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> YOLO:
+    """YOLO v1 on the backbone without its last stage: an 8 × 8 grid on a picture of 128 × 128.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+        settings: further arguments of `YOLO`, `top` among them.
+    """
+    torch.manual_seed(seed)
+    backbone = base(start)
+    backbone.stages = backbone.stages[:2]  # the third, at stride 32, would leave 4 × 4 cells
+    backbone.channels, backbone.strides = backbone.channels[:2], backbone.strides[:2]
+    return YOLO(backbone, num_classes, **settings)
+
+
+WINDOWS = [(side * tall, side * wide) for side in (16, 32, 64) for tall, wide in ((1, 1), (1, 2), (2, 1))]  # lesson 1's
+
+
+def build_sliding_window(
+    num_classes: int, seed: int = 0, start: str = "crops", stride: int = 8, **settings: object
+) -> SlidingWindowDetector:
+    """A classifier over the windows that lesson 1 counts: nine shapes, 1,117 windows where they move by 8 pixels.
+
+    Args:
+        num_classes: background not counted.
+        seed: of the weights that are not loaded.
+        start: as for `base`.
+        stride: pixels from one window to the next.
+        settings: further arguments of `SlidingWindowDetector`.
+    """
+    torch.manual_seed(seed)
+    windows = torch.cat([sliding_windows((128, 128), shape, stride) for shape in WINDOWS])
+    return SlidingWindowDetector(base(start), num_classes, windows, **settings)
