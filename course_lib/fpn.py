@@ -48,8 +48,11 @@ class FeaturePyramid(nn.Module):
         self.p6_from, self.top_down, self.laterals = p6_from, top_down, laterals
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, kernel_size=1) for c in channels)
         self.smooth = nn.ModuleList(nn.Conv2d(width, width, kernel_size=3, padding=1) for _ in channels)
-        given = [channels[-1] if p6_from == "C5" else width, *[width] * extra][:extra]
-        self.extra = nn.ModuleList(nn.Conv2d(c, width, kernel_size=3, stride=2, padding=1) for c in given)
+        self.extra = nn.ModuleList()
+        c = channels[-1] if p6_from == "C5" else width
+        for _ in range(extra):
+            self.extra.append(nn.Conv2d(c, width, kernel_size=3, stride=2, padding=1))
+            c = width
         for layer in (*self.lateral, *self.smooth, *self.extra):
             nn.init.kaiming_uniform_(layer.weight, a=1)
             nn.init.zeros_(layer.bias)
@@ -57,9 +60,10 @@ class FeaturePyramid(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The base's maps, finest first → the pyramid's, finest first."""
         merged = [layer(x) for layer, x in zip(self.lateral, maps, strict=True)]
-        for i in reversed(range(len(merged) - 1)) if self.top_down else ():
-            above = F.interpolate(merged[i + 1], size=merged[i].shape[-2:], mode="nearest")
-            merged[i] = merged[i] + above if self.laterals else above
+        if self.top_down:
+            for i in reversed(range(len(merged) - 1)):
+                above = F.interpolate(merged[i + 1], size=merged[i].shape[-2:], mode="nearest")
+                merged[i] = merged[i] + above if self.laterals else above
         levels = [layer(x) for layer, x in zip(self.smooth, merged, strict=True)]
         x = maps[-1] if self.p6_from == "C5" else levels[-1]
         for layer in self.extra:

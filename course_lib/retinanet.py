@@ -3,6 +3,7 @@
 Source: Lin et al. 2017, "Focal loss for dense object detection".
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -34,7 +35,8 @@ def pad_batch(images: Sequence[Tensor], multiple: int, fill: float = 0.5) -> Ten
     Source: as in torchvision's `GeneralizedRCNNTransform.batch_images`.
     """
     check_images(images)
-    height, width = (-(-max(image.shape[axis] for image in images) // multiple) * multiple for axis in (1, 2))
+    height = math.ceil(max(image.shape[1] for image in images) / multiple) * multiple
+    width = math.ceil(max(image.shape[2] for image in images) / multiple) * multiple
     return torch.stack([F.pad(x, (0, width - x.shape[2], 0, height - x.shape[1]), value=fill) for x in images])
 
 
@@ -56,12 +58,13 @@ def tower(width: int, convolutions: int, k: int, n: int, group_norm: int = 0) ->
         convolution = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=not group_norm)
         norm = [nn.GroupNorm(group_norm, width)] if group_norm else []
         layers.append(nn.Sequential(convolution, *norm, nn.ReLU(inplace=True)))
-    layers.append(predictor(width, k, n))
-    for layer in (*(block[0] for block in layers[:-1]), layers[-1]):
-        nn.init.normal_(layer.weight, std=0.01)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return nn.Sequential(*layers)
+    network = nn.Sequential(*layers, predictor(width, k, n))
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 class RetinaNet(nn.Module):
