@@ -15,7 +15,6 @@ from test_small_folders import NAMES, pairs
 
 from course_lib.data import VOCFolder
 from course_lib.data.voc_writer import write_voc
-from course_lib.experiments import checkpoints
 from course_lib.experiments.checkpoints import build, load_checkpoint
 from course_lib.experiments.fit import Diverged, Run
 from course_lib.weights import WeightsError
@@ -111,29 +110,20 @@ def test_resumed_after_an_interruption_is_equal_to_the_bit(own, undisturbed, tmp
     assert same(state(tmp_path), state(undisturbed)) and same(state(tmp_path, "best.pt"), state(undisturbed, "best.pt"))
 
 
-def write_or_die(writes: int, die) -> None:
-    """Let `torch.save` call `die(file)` in place of its write number `writes`."""
+def _killed(own: str, out: str) -> None:
+    """Train, and be killed in the middle of writing the first epoch's last.pt, after its best.pt (writes 3 and 4)."""
+    torch.set_num_threads(1)
     whole, count = torch.save, []
 
     def save(content: dict, file: object) -> None:
         count.append(1)
-        if len(count) == writes:
-            die(file)
+        if len(count) == 4:
+            file.write(b"PK\3\4 half of a file")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
         whole(content, file)
 
-    checkpoints.torch.save = save
-
-
-def _killed(own: str, out: str) -> None:
-    """Train, and be killed in the middle of writing the first epoch's last.pt (writes 1 and 2 are the start's)."""
-    torch.set_num_threads(1)
-
-    def die(file: object) -> None:
-        file.write(b"PK\3\4 half of a file")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    write_or_die(4, die)
+    torch.save = save
     make(Path(own), Path(out)).fit()
 
 
@@ -166,25 +156,6 @@ def test_killed_in_the_middle_of_writing(own, undisturbed, tmp_path, one_thread)
     assert run.history == []  # the kill has cost the first epoch, and nothing else
     run.fit()
     assert same(state(tmp_path), state(undisturbed)) and same(state(tmp_path, "best.pt"), state(undisturbed, "best.pt"))
-
-
-def test_interrupted_at_any_write(own, undisturbed, tmp_path, monkeypatch):
-    """Before best.pt, between best.pt and last.pt, and after both but before the log."""
-    monkeypatch.setattr(checkpoints.torch, "save", torch.save)
-
-    def die(file: object) -> None:
-        raise KeyboardInterrupt
-
-    for writes in (1, 2, 3, 4):
-        write_or_die(writes, die)
-        with pytest.raises(KeyboardInterrupt):
-            make(own, tmp_path / str(writes)).fit()
-        monkeypatch.undo()
-    assert not (tmp_path / "2" / "last.pt").exists()
-    run = make(own, tmp_path / "3")
-    run.resume()
-    run.fit()
-    assert same(state(tmp_path / "3"), state(undisturbed))
 
 
 def _train(own: str, out: str) -> None:

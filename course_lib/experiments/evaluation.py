@@ -155,6 +155,6 @@ def metrics(
         "AP75": table[5].nanmean().item(),
         "predict nothing": {"AP": 0.0, "AP50": 0.0},
         "classes": classes,
-        "confusion": {"labels": ["background", *names], "rows are the truth, columns what was said": matrix.tolist()},
+        "confusion": {"labels": ["background", *names], "rows": "truth", "columns": "said", "counts": matrix.tolist()},
         "picture_f1": [picture_f1(found, target) for found, target in zip(shown, targets, strict=True)],
     }
