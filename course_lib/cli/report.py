@@ -46,9 +46,9 @@ def sizes_figure(boxes: Tensor, labels: Tensor, names: Sequence[str], shapes: Se
     """Widths and heights of the objects, one mark a class, and of the anchors' shapes (black squares); both axes in octaves."""
     fig, ax = plt.subplots(figsize=(7, 5.6), layout="constrained")
     for c, name in enumerate(names):
-        width, height = (boxes[labels == c + 1, 2:] - boxes[labels == c + 1, :2]).unbind(1)
+        width, height = (boxes[labels == c + 1, 2:] - boxes[labels == c + 1, :2]).T.numpy()
         ax.scatter(width, height, s=14, alpha=0.6, marker="ovD^vP*X"[c % 8], color=plots.PALETTE[c % 7], label=name)
-    width, height = torch.cat(list(shapes)).unbind(1)
+    width, height = torch.cat(list(shapes)).T.numpy()
     ax.scatter(width, height, s=34, marker="s", facecolors="none", edgecolors="black", label="anchors")
     ax.set(xscale="log", yscale="log", xlabel="width in pixels of the detector's picture", ylabel="height")
     ax.legend(fontsize=9, ncols=1 + len(names) // 12)
@@ -85,7 +85,7 @@ def precision_recall_figure(curves: Sequence[Curve], names: Sequence[str]) -> Fi
     """Precision against recall of every class; a star where F1 is best."""
     fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
     for c, (name, curve) in enumerate(zip(names, curves, strict=True)):
-        (line,) = ax.plot(curve.recall, curve.precision, ["-", "--", "-.", ":"][c % 4], label=name)
+        (line,) = ax.plot(curve.recall.numpy(), curve.precision.numpy(), ["-", "--", "-.", ":"][c % 4], label=name)
         ax.plot(curve.best[1], curve.best[0], "*", markersize=13, color=line.get_color(), markeredgecolor="black")
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     ax.legend(fontsize=9)
@@ -97,7 +97,8 @@ def confusion_figure(matrix: Tensor, names: Sequence[str]) -> Figure:
     labels = ["background", *names]
     side = max(4.5, 0.6 * len(labels) + 2)
     fig, ax = plt.subplots(figsize=(side, side), layout="constrained")
-    ax.imshow(matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1.6)
+    shares = matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
+    ax.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1.6)
     for row, column in torch.cartesian_prod(*[torch.arange(len(labels))] * 2).tolist() if len(labels) <= 25 else ():
         ax.text(column, row, "–" if row == column == 0 else int(matrix[row, column]), ha="center", va="center", size=9)
     ax.set(xticks=range(len(labels)), yticks=range(len(labels)), xlabel="the detector said", ylabel="there is")

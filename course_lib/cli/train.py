@@ -75,6 +75,13 @@ def positive(kind: type) -> Callable[[str], float]:
     return number
 
 
+def patience(text: str) -> int:
+    """A number of epochs, or 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number, 0 or more")
+    return int(text)
+
+
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; options that are not given are None."""
     parser = argparse.ArgumentParser(
@@ -99,7 +106,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     flag("--anchors", type=numbers, metavar="SIDES", help="sides of the five levels' square anchors in pixels of the "
          "detector's picture, such as 16,32,64,128,256 (fitted: from the 10 %% quantile of the sizes, doubling)")  # fmt: skip
-    flag("--patience", type=int, help="stop after so many epochs without a better AP on val; 0 never stops (0)")
+    flag("--patience", type=patience, help="stop after so many epochs without a better AP on val; 0 never stops (0)")
     flag("--augment", action=switch, help="mirror, crop, zoom out and change colours at random (on)")
     flag("--freeze-norm", action=switch, help="keep the statistics of batch normalisation (off; on under torchrun)")
     flag("--bf16", action=switch, help="half precision, for cards that have it (off)")

@@ -55,7 +55,7 @@ def fit_anchors(boxes: Tensor, labels: Tensor) -> tuple[list[float], list[float]
 
     The finest level starts at the 10 % quantile of √area (between the stride and four times the stride, so that anchors
     overlap and the coarsest ones are not larger than they have to be), each further level is twice as large. The ratios
-    are the 10, 50 and 90 % quantiles.
+    are the 10 and 90 % quantiles, at least a quarter away from the median, and their geometric mean.
 
     Args:
         boxes: [N, 4] in pixels of the detector's pictures, N ≥ 1.
@@ -65,8 +65,9 @@ def fit_anchors(boxes: Tensor, labels: Tensor) -> tuple[list[float], list[float]
     weights = 1 / labels.bincount()[labels].float()
     (start,) = weighted_quantiles((width * height).sqrt(), weights, [0.1])
     start = round(min(max(start, FINEST), 4 * FINEST), 1)
-    ratios = sorted({round(ratio, 2) for ratio in weighted_quantiles(width / height, weights, [0.1, 0.5, 0.9])})
-    ratios = ratios if len(ratios) == 3 else [0.8 * ratios[0], ratios[0], 1.25 * ratios[-1]]
+    low, middle, high = weighted_quantiles(width / height, weights, [0.1, 0.5, 0.9])
+    low, high = min(low, 0.8 * middle), max(high, 1.25 * middle)  # objects of one shape: a little play around it
+    ratios = [round(ratio, 2) for ratio in (low, (low * high) ** 0.5, high)]
     return [start * 2**level for level in range(LEVELS)], ratios
 
 
