@@ -107,14 +107,14 @@ def test_the_test_split_is_scored_when_asked_and_a_finished_run_is_not_trained_o
 
 
 def test_fitted_anchors_and_the_share_they_reach():
-    """Ten objects of 20 × 10 and one of 60 × 60: each class weighs the same."""
-    boxes = torch.tensor([[0.0, 0, 20, 10]] * 10 + [[0.0, 0, 60, 60]])
-    labels = torch.tensor([1] * 10 + [2])
+    """Ten objects of 20 × 10, and one of 60 × 60 in each of two other classes: each class weighs the same."""
+    boxes = torch.tensor([[0.0, 0, 20, 10]] * 10 + [[0.0, 0, 60, 60]] * 2)
+    labels = torch.tensor([1] * 10 + [2, 3])
     sides, ratios = data_check.fit_anchors(boxes, labels)
     assert sides == pytest.approx([round(200**0.5, 1) * 2**k for k in range(5)]) and ratios == [0.8, 1.26, 2.0]
     assert data_check.weighted_quantiles(torch.tensor([3.0, 1, 2]), torch.ones(3), [0.1, 0.5, 0.9]) == [1, 2, 3]
     anchors = torch.tensor([[0.0, 0, 20, 10], [30.0, 30, 60, 60]])
-    assert data_check.best_overlaps(boxes, anchors).tolist() == pytest.approx([1.0] * 10 + [0.25])
+    assert data_check.best_overlaps(boxes, anchors).tolist() == pytest.approx([1.0] * 10 + [0.25] * 2)
 
 
 def found(boxes, labels, scores) -> dict:
