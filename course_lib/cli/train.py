@@ -144,7 +144,8 @@ def stored_settings(args: argparse.Namespace) -> dict:
     """
     settings = load_checkpoint(args.out / "last.pt")["settings"]
     asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr") if key != "size"}
-    asked |= {"data": str(args.data.resolve()) if args.data else None, "sides": args.anchors}
+    asked["sides"] = args.anchors
+    settings["data"] = str(args.data.resolve()) if args.data else settings["data"]  # a folder may have moved
     for key, value in asked.items():
         if value is not None and value != settings[key]:
             raise ValueError(
