@@ -20,7 +20,7 @@ from course_lib.experiments.checkpoints import above, write_whole
 from course_lib.experiments.evaluation import Curve
 from course_lib.experiments.fit import plain
 
-SHOWN = 16
+SHOWN, DRAWN = 16, 20  # pictures on a sheet, and detections drawn on each: the best
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
     "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25rem .6rem;text-align:right}"
@@ -110,12 +110,14 @@ def confusion_figure(matrix: Tensor, names: Sequence[str]) -> Figure:
 def detections_figure(pictures: VOCFolder, chosen: Sequence[int], found: Sequence[dict], f1: Sequence[float]) -> Figure:
     """Pictures with objects (green) and detections (dashed), titled with name and F1."""
     rows = -(-len(chosen) // 4)
-    fig, axes = plt.subplots(rows, 4, figsize=(13, 3.1 * rows), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(rows, 4, figsize=(13, 3.1 * rows), squeeze=False)
+    fig.subplots_adjust(0.01, 0.01, 0.99, 0.96, 0.04, 0.12)  # a layout engine would look at every single label
     for ax in axes.flat[len(chosen) :]:
         ax.axis("off")
     for ax, i in zip(axes.flat, chosen, strict=False):
         image, target = pictures[i]
-        plots.detections(ax, image, target, found[i], pictures.class_names)
+        few = {key: value[:DRAWN] for key, value in found[i].items()}
+        plots.detections(ax, image, target, few, pictures.class_names)
         ax.set_title(f"{pictures.names[i]}  F1 {f1[i]:.2f}", fontsize=9)
     return plots.settle_labels(fig)
 
@@ -160,7 +162,7 @@ def page(metrics: dict, split: str, history: list[dict], curves: Sequence[Curve]
     ]
     for title, chosen in (("Best", order[:SHOWN]), ("Worst", order[::-1][:SHOWN])):
         fig = detections_figure(val, chosen, shown, f1)
-        text = f"The {len(chosen)} {title.lower()} pictures by F1; green is there, dashed orange was found."
+        text = f"The {len(chosen)} {title.lower()} pictures by F1; green is there, dashed orange was found (at most {DRAWN} drawn)."
         parts.append(f"<h2>{title} pictures</h2><p>{text}</p>" + embedded(fig, text, photo=True))
     style = f"<meta charset='utf-8'><title>Report</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{style}</head><body>{''.join(parts)}</body></html>"
