@@ -163,6 +163,7 @@ LESSON06 = Experiment(
     | NO_PRIOR
     | TUNING,
     seeds={"": [0, 1, 2], "live": list(range(8)), "focal": list(range(5)), "cross-entropy": list(range(5))}
+    | {arm: [0, 1] for arm in NO_PRIOR if arm.startswith("SGD")}
     | {arm: [100] for arm in TUNING},
     primary=["focal", "cross-entropy"],
     budget={"steps": LIVE_STEPS, "batch_size": BATCH, "lr": LIVE["lr"]},
