@@ -12,6 +12,10 @@ WANTED = {
     4: "ground truth, anchor, positive, negative, ignored, intersection over union, best possible recall, imbalance",
     5: "ground truth, true positive, false positive, false negative, duplicate, precision, recall, mAP, overfitted|overfitting,"
     " prediction head, anchor, hard negative mining, score threshold, non-maximum suppression, imbalance, baseline",
+    6: "focal loss, focusing parameter, cross-entropy, foreground–background imbalance, hard negative, prior, normaliser,"
+    " base rate, anchor, score threshold, softplus",
+    7: "feature pyramid, top-down path, lateral connection, upsampling, anchor, group normalisation, batch normalisation,"
+    " ablation, fully convolutional, ground truth, receptive field, prior",
 }
 PRIVATE = re.compile(
     r"\b(mouths?|gates?|fools?|how-manieth|opens? doors?|ocean|deaf|swallows?|shouts?|claim [BC]\d+)\b"
