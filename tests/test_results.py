@@ -205,6 +205,13 @@ def test_quick_run_passes_over_arms_that_were_run_once(folder):
     assert runner.quick(experiment(calls, seeds=seeds)) and calls == [(3, 0)]
 
 
+def test_quick_run_repeats_the_lesson_s_own_arm(folder):
+    """The one that makes the band, not the first that was recorded, which may take ten times as long."""
+    runner.record(experiment([], bands={"score": "two"}))
+    calls = []
+    assert runner.quick(experiment(calls, bands={"score": "two"})) and calls == [(3, 0)]
+
+
 @pytest.mark.parametrize("name", [name for name in known() if (RESULTS / f"{name}.json").exists()])
 def test_recorded_results_follow_from_their_runs(name, tmp_path, monkeypatch):
     """What lessons quote is what the runs say: the committed summary, computed again."""

@@ -273,10 +273,11 @@ def record_side_by_side(
 
 
 def quick(experiment: Experiment, device: str = "cpu") -> bool:
-    """Repeat one recorded run, the first of an arm that has several; True when every score lies within mean ± 3 sd."""
+    """Repeat one recorded run, of the lesson's own arm or else of the first that has several; True within mean ± 3 sd."""
     recorded = results.load_result(experiment.name)
     several = [run["arm"] for run in recorded["runs"]]
-    first = next(run for run in recorded["runs"] if several.count(run["arm"]) > 2)
+    arms = [arm for arm in (*experiment.bands.values(), *several) if several.count(arm) > 2]
+    first = next(run for run in recorded["runs"] if run["arm"] == arms[0])
     scores = experiment.run(experiment.arms[first["arm"]], first["seed"], device)
     good = True
     for key, spread in recorded["arms"][first["arm"]].items():
