@@ -32,7 +32,7 @@ def test_the_course_is_in_it(packed):
 
 
 def test_no_solutions_tests_or_caches(packed):
-    bad = [n for n in packed if re.search(r"solutions|answers_|(^|/)tests/|cache|\.pyc|checkpoint|my_course", n)]
+    bad = [n for n in packed if re.search(r"solutions|answers_|(^|/)tests/|cache|\.pyc|ipynb_checkpoints|my_course", n)]
     assert not bad
 
 
