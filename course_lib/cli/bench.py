@@ -36,7 +36,7 @@ from course_lib.experiments.detectors import (
     build_ssd,
     build_yolo,
 )
-from course_lib.experiments.lesson05 import BATCH
+from course_lib.experiments.standard_run import BATCH
 from course_lib.losses import focal_loss
 from course_lib.matching import match
 from course_lib.retinanet import RetinaNet

@@ -1,24 +1,21 @@
 """Recorded runs of lesson 5: SSD at the lesson's budget and at four times that, beside torchvision's SSD and plain baselines."""
 
 import time
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.average_precision import detect_all
 from course_lib.backbone import Backbone
 from course_lib.boxes import decode
-from course_lib.data import load
-from course_lib.data.transforms import augment
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments.detectors import EXTRA, SIDES, ReferenceSSD, build_ssd
-from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
-from course_lib.experiments.scoring import ap_scores, ranks, shuffled
+from course_lib.experiments.scoring import ranks
+from course_lib.experiments.standard_run import BATCH, train_and_score
 from course_lib.ssd import SSD
-from course_lib.training import train
 
-STEPS, BATCH, LR = 250, 32, 6e-3
+STEPS, LR = 250, 6e-3
 
 
 def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
@@ -46,20 +43,12 @@ def size_and_level(model: SSD, pictures: list[tuple[Tensor, dict]]) -> float | N
 
 
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
-    """Train, and score on val."""
-    pictures, val = load("standard", "train"), load("standard", "val")
-    model = build(settings, seed, len(val.class_names))
-    if settings.get("labels") == "shuffled":
-        pictures = shuffled(pictures, seed)
-    steps = settings.get("steps", STEPS)
-    change = augment(seed) if settings.get("augment") else None
-    placed = Placed(model, device)
-    losses = train(placed, pictures, steps, BATCH, lr=settings.get("lr", LR), seed=seed, augment=change)
-    scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
-    if isinstance(model, SSD):
-        order = size_and_level(model.cpu(), val)
+    """Train, score, and see whether the sizes of an SSD's detections follow its levels."""
+    settings = {"steps": STEPS, "lr": LR} | settings
+    scores, placed, val = train_and_score(partial(build, settings, seed), settings, seed, device)
+    if isinstance(placed.core, SSD):
+        order = size_and_level(placed.core.cpu(), val)
         scores |= {} if order is None else {"size_and_level": order}
-        scores["first_loss"], scores["last_loss"] = sum(losses[0].values()), sum(losses[-1].values())
     return scores
 
 

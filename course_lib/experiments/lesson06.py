@@ -4,78 +4,44 @@ Tuning first (one seed, both losses with the same grid), then the primary contra
 rule of the plan, on other seeds and on the test split.
 """
 
-import math
-from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from course_lib.average_precision import detect_all
 from course_lib.data import load
-from course_lib.data.transforms import augment
 from course_lib.experiments.detectors import build_faster_rcnn, build_ssd
-from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
-from course_lib.experiments.scoring import ap_scores, shuffled
-from course_lib.losses import focal_loss, mined_cross_entropy, set_prior, sigmoid_cross_entropy
+from course_lib.experiments.standard_run import BATCH, classification, train_and_score
+from course_lib.losses import set_prior
 from course_lib.matching import batch_targets
 from course_lib.training import train
 from course_lib.without_pictures import mean_average_precision, train_without_pictures
 
-STEPS, BATCH = 250, 32
+STEPS = 250
 SCORE_THRESHOLD = 0.001
 # The lesson counts R = 1,435 negatives per positive × classes on the training pictures, for which the balanced priors are
 # .0007 and .043. The runs were planned with an earlier count of 670; their settings stay as they were.
 BALANCED = {"cross-entropy": 0.0015, "focal": 0.055}  # both pulls on the last bias are equal at R = 670, see below
 
 
-def classification(settings: dict) -> Callable[[Tensor, Tensor], Tensor]:
-    """The classification loss that the settings name, times its weight."""
-    loss = {
-        "cross-entropy": sigmoid_cross_entropy,
-        "focal": partial(focal_loss, gamma=settings.get("gamma", 2.0), alpha=settings.get("alpha", 0.25)),
-        "hard negatives": partial(mined_cross_entropy, cross_entropy=sigmoid_cross_entropy),
-    }[settings["loss"]]
-    weight = settings.get("weight", 1.0)
-    return lambda logits, classes: weight * loss(logits, classes)
+def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
+    """Lesson 5's SSD with sigmoids, the loss and the prior that the settings name."""
+    limits = {"classification": classification(settings), "score_threshold": SCORE_THRESHOLD}
+    model = build_ssd(num_classes, seed, head="sigmoid", **limits)
+    if settings["prior"] is not None:
+        set_prior(model.classify, settings["prior"])
+    return model
 
 
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
-    """Train lesson 5's SSD with sigmoids and this loss; score on val, and where `confirm` is set on the test split too."""
-    pictures, val = load("standard", "train"), load("standard", "val")
-    model = build_ssd(
-        len(val.class_names),
-        seed,
-        head="sigmoid",
-        classification=classification(settings),
-        score_threshold=SCORE_THRESHOLD,
-    )
-    if settings["prior"] is not None:
-        set_prior(model.classify, settings["prior"])
-    if settings.get("labels") == "shuffled":
-        pictures = shuffled(pictures, seed)
-    change = augment(seed) if settings.get("augment") else None
-    placed = Placed(model, device)
-    how = {"augment": change}
-    if settings.get("optimiser") == "SGD":  # as the paper trains, and without clipping
-        how |= {"optimiser": torch.optim.SGD(model.parameters(), settings["lr"], momentum=0.9, weight_decay=1e-4)}
-        how |= {"clip": math.inf}
-    losses = train(placed, pictures, settings["steps"], BATCH, lr=settings["lr"], seed=seed, **how)
-    scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
-    ends = {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
-    scores |= {name: loss for name, loss in ends.items() if math.isfinite(loss)}  # a run that diverged has no last loss
-    if settings.get("shares"):
-        scores |= easy_background(placed, val)
-    if settings.get("confirm"):
-        test = load("standard", "test", confirm=True)
-        found = ap_scores(detect_all(placed, test), test.targets, len(test.class_names))
-        scores |= {f"test {name}": value for name, value in found.items()}
-    return scores
+    """Train and score; where `shares` is set, also who pays for the loss."""
+    scores, placed, val = train_and_score(partial(build, settings, seed), settings, seed, device)
+    return scores | (easy_background(placed, val) if settings.get("shares") else {})
 
 
 @torch.no_grad()
-def easy_background(model: torch.nn.Module, val: list[tuple[Tensor, dict]], count: int = 50) -> dict[str, float]:
+def easy_background(model: nn.Module, val: list[tuple[Tensor, dict]], count: int = 50) -> dict[str, float]:
     """Shares of loss and gradient that fall to easy background, judged by three losses on the same trained outputs.
 
     Easy: every answer of the box is right with a probability of at least .6. Gradient: the sum of its absolute values

@@ -1,6 +1,7 @@
 """Recorded runs of lesson 7: RetinaNet beside lesson 5's SSD and torchvision's RetinaNet, and what each of its parts is worth."""
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -8,22 +9,17 @@ from torch import Tensor, nn
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 from torchvision.models.detection.image_list import ImageList
 
-from course_lib.average_precision import detect_all
 from course_lib.backbone import Backbone
-from course_lib.data import load
-from course_lib.data.transforms import augment
-from course_lib.default_boxes import box_shapes, flatten_predictions, level_shapes
+from course_lib.default_boxes import box_shapes, level_shapes
 from course_lib.experiments.detectors import RETINANET, SIDES, ReferenceRetinaNet, build_ssd
-from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
-from course_lib.experiments.scoring import ap_scores, shuffled
+from course_lib.experiments.standard_run import BATCH, classification, train_and_score
 from course_lib.experiments.torchvision_retinanet import from_torchvision, loss_ladder, resnet50_retinanet
-from course_lib.losses import focal_loss, mined_cross_entropy, sigmoid_cross_entropy, softmax_cross_entropy
-from course_lib.retinanet import RetinaNet, pad_batch, tower
-from course_lib.training import train
+from course_lib.retinanet import RetinaNet
 from course_lib.weights import load_weights
 
-STEPS, BATCH = 150, 32
+STEPS = 150
+ROWS = (16, 8, 4, 2, 1)  # of the levels' maps, on pictures of 128 × 128
 SCORE_THRESHOLD = 0.001
 FINE_SIDES = (12, 24, 44, 70, 105)  # with a map of stride 4 below: sides of P2 to P6
 
@@ -40,26 +36,15 @@ class FinestOnly(nn.Module):
         return self.pyramid(maps)[:1]
 
 
-class SeparateHeads(RetinaNet):
-    """A RetinaNet whose levels do not share their towers."""
+class Separate(nn.ModuleDict):
+    """A tower for each level, found by the rows of the level's map; in the place of one that all share."""
 
-    def __init__(self, base: nn.Module, num_classes: int, shapes: Sequence[Tensor], **settings: object) -> None:
-        super().__init__(base, num_classes, shapes, **settings)
-        k, size = len(shapes[0]), (settings["width"], settings["convolutions"])
-        bias = self.classify[-1].bias.detach().clone()
-        self.classify = nn.ModuleList(tower(*size, k, num_classes, settings["group_norm"]) for _ in shapes)
-        self.locate = nn.ModuleList(tower(*size, k, 4, settings["group_norm"]) for _ in shapes)
-        for head in self.classify:
-            head[-1].bias.data.copy_(bias)
+    def __init__(self, shared: nn.Module, rows: Sequence[int]) -> None:
+        super().__init__({str(number): copy.deepcopy(shared) for number in rows})
 
-    def forward(self, images: Sequence[Tensor]) -> dict[str, Tensor]:
-        """As `RetinaNet.forward`, each level through its own towers."""
-        batch = pad_batch(images, self.multiple, self.fill)
-        maps = self.pyramid(self.base(batch))
-        boxes = self.anchors(tuple(batch.shape[-2:]), [tuple(x.shape[-2:]) for x in maps], self.shapes)
-        said = [flatten_predictions(head(x), self.num_classes) for head, x in zip(self.classify, maps, strict=True)]
-        moved = [flatten_predictions(head(x), 4) for head, x in zip(self.locate, maps, strict=True)]
-        return {"logits": torch.cat(said, 1), "offsets": torch.cat(moved, 1), "boxes": boxes.to(maps[0].device)}
+    def forward(self, x: Tensor) -> Tensor:
+        """One level's map → what its own tower says."""
+        return self[str(x.shape[-2])](x)
 
 
 class ShallowBackbone(Backbone):
@@ -75,17 +60,6 @@ class ShallowBackbone(Backbone):
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps
-
-
-def classification(settings: dict) -> Callable[[Tensor, Tensor], Tensor]:
-    """The classification loss that the settings name, times its weight."""
-    loss = {
-        "focal": focal_loss,
-        "cross-entropy": sigmoid_cross_entropy,
-        "hard negatives": partial(mined_cross_entropy, cross_entropy=sigmoid_cross_entropy),
-        "softmax, hard negatives": partial(mined_cross_entropy, cross_entropy=softmax_cross_entropy),
-    }[settings["loss"]]
-    return lambda logits, classes: settings["weight"] * loss(logits, classes)
 
 
 def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
@@ -105,8 +79,9 @@ def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
     torch.manual_seed(seed)
     backbone = ShallowBackbone() if settings.get("levels") == "from stride 4" else Backbone()
     load_weights("backbone_crops", backbone)
-    kind = SeparateHeads if settings.get("heads") == "separate" else RetinaNet
-    detector = kind(backbone, num_classes, **limits)
+    detector = RetinaNet(backbone, num_classes, **limits)
+    if settings.get("heads") == "separate":  # all start from the same weights
+        detector.classify, detector.locate = (Separate(shared, ROWS) for shared in (detector.classify, detector.locate))
     detector.pyramid.top_down = settings.get("top_down", True)
     detector.pyramid.laterals = settings.get("laterals", True)
     if settings.get("levels") == "finest":
@@ -115,20 +90,8 @@ def build(settings: dict, seed: int, num_classes: int) -> nn.Module:
 
 
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
-    """Train and score on val, and where `confirm` is set on the test split too."""
-    pictures, val = load("standard", "train"), load("standard", "val")
-    placed = Placed(build(settings, seed, len(val.class_names)), device)
-    if settings.get("labels") == "shuffled":
-        pictures = shuffled(pictures, seed)
-    change = augment(seed) if settings.get("augment") else None
-    losses = train(placed, pictures, settings["steps"], BATCH, lr=settings["lr"], seed=seed, augment=change)
-    scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
-    scores |= {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
-    if settings.get("confirm"):
-        test = load("standard", "test", confirm=True)
-        found = ap_scores(detect_all(placed, test), test.targets, len(test.class_names))
-        scores |= {f"test {name}": value for name, value in found.items()}
-    return scores
+    """Train and score."""
+    return train_and_score(partial(build, settings, seed), settings, seed, device)[0]
 
 
 FAMILIES = {"retinanet": "focal", "ssd": "softmax, hard negatives"}

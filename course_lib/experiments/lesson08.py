@@ -11,9 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from course_lib.average_precision import detect_all
 from course_lib.data import load
-from course_lib.data.transforms import augment
 from course_lib.experiments.detectors import (
     ReferenceFasterRCNN,
     build_faster_rcnn,
@@ -22,16 +20,15 @@ from course_lib.experiments.detectors import (
     build_ssd,
     build_yolo,
 )
-from course_lib.experiments.devices import Placed
 from course_lib.experiments.lesson06 import per_positive
 from course_lib.experiments.runner import Experiment
-from course_lib.experiments.scoring import ap_scores
+from course_lib.experiments.standard_run import BATCH, train_and_score
 from course_lib.matching import batch_targets, recall_ceiling
 from course_lib.sliding_window import SlidingWindowDetector
 from course_lib.training import train
 from course_lib.yolo import YOLO, cell_targets, count_taken
 
-STEPS, BATCH = 250, 32  # lesson 5's live budget
+STEPS = 250  # lesson 5's live budget
 LIMITS = {"score_threshold": 0.01, "iou_threshold": 0.45, "top_k": 200, "max_detections": 100}
 THEIRS = {
     "box_score_thresh": 0.01,
@@ -56,18 +53,8 @@ def build(family: str, num_classes: int, seed: int = 0, start: str = "crops") ->
 
 
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
-    """Train; score on val, and where `confirm` is set on the test split too."""
-    pictures, val = load("standard", "train"), load("standard", "val")
-    placed = Placed(build(settings["family"], len(val.class_names), seed), device)
-    change = augment(seed) if settings.get("augment") else None
-    losses = train(placed, pictures, settings["steps"], BATCH, lr=settings["lr"], seed=seed, augment=change)
-    scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
-    scores |= {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
-    if settings.get("confirm"):
-        test = load("standard", "test", confirm=True)
-        found = ap_scores(detect_all(placed, test), test.targets, len(test.class_names))
-        scores |= {f"test {name}": value for name, value in found.items()}
-    return scores
+    """Train and score."""
+    return train_and_score(lambda num_classes: build(settings["family"], num_classes, seed), settings, seed, device)[0]
 
 
 RATES = (0.0015, 0.003, 0.006, 0.012)
