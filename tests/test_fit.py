@@ -87,7 +87,7 @@ def test_files_of_a_run(undisturbed):
     assert set(lines[0]["classes"]) == set(NAMES) and lines[0]["val_loss"]["total"] > 0
     best = max(range(3), key=lambda i: (lines[i]["AP"], -i))
     assert len(state(undisturbed, "best.pt")["history"]) == best + 1
-    assert not list(undisturbed.glob("*.part"))
+    assert not list(undisturbed.glob(".*.tmp"))
 
 
 def test_resumed_after_an_interruption_is_equal_to_the_bit(own, undisturbed, tmp_path, one_thread):
@@ -150,7 +150,7 @@ def one_thread():
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_killed_in_the_middle_of_writing(own, undisturbed, tmp_path, one_thread):
     assert spawn(_killed, (str(own), str(tmp_path))) == [-signal.SIGKILL]
-    assert (tmp_path / "last.pt.part").exists() and len(state(tmp_path, "best.pt")["history"]) == 1
+    assert list(tmp_path.glob(".last.pt.*.tmp")) and len(state(tmp_path, "best.pt")["history"]) == 1
     run = make(own, tmp_path)
     run.resume()
     assert run.history == []  # the kill has cost the first epoch, and nothing else

@@ -37,8 +37,9 @@ from course_lib.boxes import xyxy_to_xywh  # noqa: E402
 from course_lib.cli.report import save_figure  # noqa: E402
 from course_lib.data import DataError  # noqa: E402
 from course_lib.data.voc_files import picture_suffixes, read_picture, upright  # noqa: E402
-from course_lib.experiments.checkpoints import ready, write_whole  # noqa: E402
+from course_lib.experiments.checkpoints import ready  # noqa: E402
 from course_lib.experiments.devices import Placed, choose_device  # noqa: E402
+from course_lib.files import write_whole  # noqa: E402
 from course_lib.progress import progress  # noqa: E402
 from course_lib.weights import WeightsError  # noqa: E402
 
@@ -136,10 +137,10 @@ def detect(args: argparse.Namespace) -> int:
         if not args.no_drawings:
             draw(image, found, detector.class_names, args.out / "drawn" / drawn_name(path, taken))
     coco, lines = tables(rows, detector.class_names)
-    write_whole(args.out / "detections.json", lambda file: file.write(json.dumps(coco, indent=1).encode()))
+    write_whole(args.out / "detections.json", json.dumps(coco, indent=1))
     buffer = io.StringIO()
     csv.writer(buffer).writerows(lines)
-    write_whole(args.out / "detections.csv", lambda file: file.write(buffer.getvalue().encode("utf-8-sig")))
+    write_whole(args.out / "detections.csv", buffer.getvalue().encode("utf-8-sig"))
     print(f"{len(rows)} pictures, {len(lines) - 1} objects: {args.out / 'detections.csv'}, detections.json, drawn/")
     print("".join(f"NOT SEARCHED  {problem}\n" for problem in problems), end="", file=sys.stderr)
     return 1 if problems else 0

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from course_lib.cli.doctor import check_kernel
+from course_lib.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ".released.json"
@@ -60,13 +61,6 @@ def read(path: Path) -> str | None:
     return path.read_bytes().decode("utf-8", errors="replace")
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file in one step, so that an interruption leaves the old or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
-
-
 def load_record(folder: Path) -> dict[str, dict]:
     """What was put into the working copy: {file name: {"given": [hashes], "offered": hash, "beside": …}}."""
     try:
@@ -96,7 +90,7 @@ def update(lessons: Path, folder: Path) -> list[str]:
             continue
         notice = update_one(new, folder / path.name, record.setdefault(path.name, {}))
         notices += [notice] if notice else []
-        write(folder / RECORD, json.dumps(record, indent=1) + "\n")
+        write_whole(folder / RECORD, json.dumps(record, indent=1) + "\n")
     return notices
 
 
@@ -114,7 +108,7 @@ def update_one(new: str, copy: Path, entry: dict) -> str | None:
     else:
         return _keep(new, copy, entry, mine is not None)
     if new is not None:
-        write(copy, new)
+        write_whole(copy, new)
     entry["offered"] = offered
     entry["given"] = given + [offered] * (offered not in given)
     return notice
@@ -140,7 +134,7 @@ def _place_beside(copy: Path, new: str, entry: dict) -> str:
         there = read(copy.with_name(name))
         free = there is None and not os.path.lexists(copy.with_name(name))
         if free or there is not None and fingerprint(there) in (neighbours.get(name, ""), fingerprint(new)):
-            write(copy.with_name(name), new)
+            write_whole(copy.with_name(name), new)
             neighbours[name] = fingerprint(new)
             return name
         count += 1

@@ -23,6 +23,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from course_lib.files import write_whole
+
 ROOT = Path(__file__).resolve().parents[2]
 CELL_TIMEOUT = 900
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -133,12 +135,7 @@ def write(path: Path, notebook: nbformat.NotebookNode) -> bool:
     text = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
     if path.read_bytes() == text.encode("utf-8"):
         return False
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(text.encode("utf-8"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text)
     return True
 
 

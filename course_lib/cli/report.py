@@ -16,9 +16,10 @@ from torch import Tensor
 from course_lib import plots
 from course_lib.data import VOCFolder
 from course_lib.data.transforms import augment
-from course_lib.experiments.checkpoints import above, write_whole
+from course_lib.experiments.checkpoints import above
 from course_lib.experiments.evaluation import Curve
 from course_lib.experiments.fit import plain
+from course_lib.files import write_whole
 
 SHOWN, DRAWN = 16, 20  # pictures on a sheet, and detections drawn on each: the best
 STYLE = (
@@ -173,9 +174,9 @@ def write_report(
 ) -> None:
     """Write NAME.json, NAME.csv (one row a class) and the page beside them; names as "metrics" or "test_metrics"."""
     text = json.dumps(plain(metrics), indent=1, ensure_ascii=False)
-    write_whole(folder / f"{name}.json", lambda file: file.write(text.encode()))
+    write_whole(folder / f"{name}.json", text)
     buffer = io.StringIO()
     csv.writer(buffer).writerows(table_rows(metrics))
-    write_whole(folder / f"{name}.csv", lambda file: file.write(buffer.getvalue().encode("utf-8-sig")))
+    write_whole(folder / f"{name}.csv", buffer.getvalue().encode("utf-8-sig"))
     content = page(metrics, split, history, curves, val, found)
-    write_whole(folder / f"{name.replace('metrics', 'report')}.html", lambda file: file.write(content.encode()))
+    write_whole(folder / f"{name.replace('metrics', 'report')}.html", content)

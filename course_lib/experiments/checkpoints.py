@@ -1,6 +1,5 @@
 """Detectors for a reader's own pictures: built from plain settings, stored in checkpoints, ready for pictures of any size."""
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from course_lib.data.transforms import letterbox_picture, unletterbox
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments.detectors import EXTRA, RETINANET, base
 from course_lib.experiments.torchvision_retinanet import from_torchvision, resnet50_retinanet
+from course_lib.files import write_whole
 from course_lib.progress import is_quiet
 from course_lib.retinanet import RetinaNet
 from course_lib.ssd import SSD
@@ -93,16 +93,6 @@ def build(settings: dict, load: bool = True) -> nn.Module:
     if settings["model"] == "ssd":
         return SSD(maps, count, shapes, tuple(settings["size"]), EXTRA, **LIMITS)
     return RetinaNet(maps, count, shapes, multiple=maps.strides[-1], **sizes, **LIMITS)
-
-
-def write_whole(path: Path, write: Callable[[object], None]) -> None:
-    """Write a file beside its place and move it there: whoever reads it finds the old one or the new one, never a half."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def save_checkpoint(path: Path, content: dict) -> None:

@@ -19,9 +19,10 @@ from torch import Generator, Tensor, distributed, nn
 from course_lib.average_precision import COCO_THRESHOLDS, average_precision, detect_all
 from course_lib.data import VOCFolder
 from course_lib.data.transforms import augment
-from course_lib.experiments.checkpoints import load_checkpoint, save_checkpoint, write_whole
+from course_lib.experiments.checkpoints import load_checkpoint, save_checkpoint
 from course_lib.experiments.devices import Placed
 from course_lib.experiments.evaluation import curves
+from course_lib.files import write_whole
 from course_lib.progress import progress
 from course_lib.training import shuffled_batches
 from course_lib.weights import WeightsError
@@ -257,7 +258,7 @@ def plain(value: object) -> object:
 def write_log(path: Path, history: list[dict]) -> None:
     """One JSON line an epoch."""
     lines = "".join(json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n" for record in history)
-    write_whole(path, lambda file: file.write(lines.encode()))
+    write_whole(path, lines)
 
 
 def start_processes(device: str) -> None:

@@ -22,6 +22,7 @@ import torchvision
 
 from course_lib import results
 from course_lib.data.scenes import VERSION
+from course_lib.files import write_whole
 
 
 @dataclass
@@ -195,9 +196,7 @@ def write_summary(experiment: Experiment) -> dict:
     if not runs:
         return content | {"runs": []}  # a file without runs would only look like a result
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return content | {"runs": runs}
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SUPPORT = ("data", "plots", "exercises", "experiments", "cli", "progress", "checks", "weights", "results")
+SUPPORT = ("data", "plots", "exercises", "experiments", "cli", "progress", "checks", "weights", "results", "files")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
