@@ -112,7 +112,7 @@ def read_yolo(draw: Draw) -> Iterator[Case]:
 
     for says, text, size in YOLO_TEXTS:
         yield case(says, oracle, text, size)
-    for n in (2, 3, 6, 17):
+    for n in (2, 3, 6, 17, 60):
         size = (draw.integer(20, 60), draw.integer(61, 120))
         yield case(f"{n} lines should give {n} boxes and {n} labels, in the same order", oracle, lines(n), size)
 

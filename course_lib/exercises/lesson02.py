@@ -36,6 +36,7 @@ FIELDS = [
     ("what lies outside the picture is a part of the box as well", [[-2, 0, 3, 3]], (4, 4, 0), 1, 1),
     ("what lies outside the picture is a part of the box as well", [[0, -2, 3, 3]], (4, 4, 0), 1, 1),
     ("a field may begin outside the picture", [[-2, -1, 3, 3]], (8, 4, -4), 1, 1),
+    ("a box a little larger than the field is not seen whole", [[1, 1, 5, 5.004]], (4, 4, 1), 1, 1),
 ]
 
 
@@ -57,6 +58,7 @@ def dilated_field(draw: Draw) -> Iterator[Case]:
     yield case(
         "with dilation 1 nothing should differ from the lesson", oracle, [(3, 2, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)]
     )
+    yield case("any number of layers may follow one another", oracle, [(3, 1, 1, 1), (2, 1, 0, 2)] * 4)
     yield case("a kernel of 3 with dilation 2 should span 5 pixels, from 0 on, with stride 1", oracle, [(3, 1, 0, 2)])
     yield case("a kernel of 1 should span 1 pixel whatever its dilation", oracle, [(1, 1, 0, 4)])
     yield case("a kernel of 2 with dilation 3 should span 4 pixels", oracle, [(2, 1, 0, 3)])

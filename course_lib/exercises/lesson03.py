@@ -74,7 +74,9 @@ def edge_distances(draw: Draw) -> Iterator[Case]:
         yield case(
             "an edge on the wrong side of the centre has a negative distance", oracle, box, torch.tensor([centre]), 2
         )
-    yield case("distances may be large", oracle, torch.tensor([[0.0, 0, 900, 600]]), torch.tensor([[500.0, 200]]), 2)
+    yield case(
+        "distances may be large", oracle, torch.tensor([[0.0, 0, 9000, 6000]]), torch.tensor([[5000.0, 2000]]), 2
+    )
     yield case("no objects should give an empty [0, 4] result", oracle, torch.zeros(0, 4), torch.zeros(0, 2), 8)
     for n in (2, 5):
         centres = draw.uniform(n, 2, high=30)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_lib.average_precision import claim_objects, precision_recall
+from course_lib.average_precision import COCO_THRESHOLDS, average_precision, claim_objects, precision_recall
 from course_lib.boxes import iou
 from course_lib.experiments.checkpoints import above
-from course_lib.experiments.scoring import average_precision_coco
 
 IOU = 0.5  # smallest overlap at which a detection finds an object
 
@@ -138,7 +137,8 @@ def metrics(
         names: class names; label c is `names[c - 1]`.
         thresholds: smallest score of each class; all that is not AP is counted at these.
     """
-    table, n = average_precision_coco(detections, targets, len(names)), len(names)
+    n = len(names)
+    table = average_precision(detections, targets, n, thresholds=COCO_THRESHOLDS)  # the same number as in the log
     shown = [above(found, thresholds) for found in detections]
     matrix, classes = confusion(shown, targets, n), {}
     for c, name in enumerate(names):

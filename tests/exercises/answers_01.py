@@ -1618,3 +1618,9 @@ def flip_above_below(image, boxes):
 def flip_once(image, boxes):
     different = dict.fromkeys(tuple(box) for box in boxes.tolist())
     return flip_index(image, boxes.new_tensor(list(different)).reshape(-1, 4))
+
+
+@wrong("1.1", "twenty objects at most", says="60 lines should give 60 boxes")
+def read_yolo_twenty(text, size):
+    rows = _parse(text)[:20]
+    return _result(_corners(rows) * torch.tensor([size[1], size[0]] * 2), rows)

@@ -856,3 +856,23 @@ def half_precision(boxes, field, rows, columns):
 @wrong("2.3", "the size of her pictures written in", says="a picture may have any size")
 def written_in(field_box, height, width):
     return clipped(field_box, min(height, 224), min(width, 224))
+
+
+@wrong("2.2", "a hundredth of a pixel too kind", says="a box a little larger than the field is not seen whole")
+def whole_with_tolerance(boxes, field, rows, columns):
+    size, stride, start = field
+    left = start + stride * torch.arange(columns, device=boxes.device)
+    top = start + stride * torch.arange(rows, device=boxes.device)
+    x1, y1, x2, y2 = (edge[:, None, None] for edge in boxes.unbind(1))
+    across = (left <= x1 + 0.01) & (x2 <= left + size + 0.01)
+    return across & (top[:, None] <= y1 + 0.01) & (y2 <= top[:, None] + size + 0.01)
+
+
+@wrong("2.1", "four layers at most", says="any number of layers may follow one another")
+def dilated_four(layers):
+    size, stride, start = 1, 1, 0
+    for kernel, step, padding, dilation in layers[:4]:
+        size += (kernel - 1) * dilation * stride
+        start -= padding * stride
+        stride *= step
+    return size, stride, start

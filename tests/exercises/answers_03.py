@@ -658,3 +658,10 @@ def centres_double(rows, columns, stride):
 @wrong("3.3", "a list of pairs", says="the only centre of a map of one cell is half a stride in", only_behaviour=True)
 def centres_list(rows, columns, stride):
     return centres_meshgrid(rows, columns, stride).tolist()
+
+
+@wrong("3.2", "255 strides at most", says="distances may be large")
+def edges_in_a_byte(boxes, centres, stride):
+    x, y = centres.unbind(1)
+    edges = torch.stack([x - boxes[:, 0], y - boxes[:, 1], boxes[:, 2] - x, boxes[:, 3] - y], dim=1) / stride
+    return edges.clamp(max=255)
