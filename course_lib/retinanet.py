@@ -50,8 +50,9 @@ def tower(width: int, convolutions: int, k: int, n: int, group_norm: int = 0) ->
         n: numbers a box.
         group_norm: groups of the normalisation behind each convolution, 0 for none.
 
-    Source: Lin et al. 2017 (RetinaNet), section 4, "Classification subnet", and 4.1 for the first weights; group
-    normalisation: Wu and He 2018, section 3.
+    Source: Lin et al. 2017 (RetinaNet), section 4, "Classification subnet", and 4.1 for the predictor's first weights. (There
+    all layers start that small; the others have PyTorch's own here, which a short training needs.) Group normalisation:
+    Wu and He 2018, section 3.
     """
     layers = []
     for _ in range(convolutions):
@@ -59,11 +60,8 @@ def tower(width: int, convolutions: int, k: int, n: int, group_norm: int = 0) ->
         norm = [nn.GroupNorm(group_norm, width)] if group_norm else []
         layers.append(nn.Sequential(convolution, *norm, nn.ReLU(inplace=True)))
     network = nn.Sequential(*layers, predictor(width, k, n))
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.normal_(layer.weight, std=0.01)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    nn.init.normal_(network[-1].weight, std=0.01)  # so small that at the start the bias alone decides
+    nn.init.zeros_(network[-1].bias)
     return network
 
 
