@@ -1,7 +1,8 @@
 """Every figure's style: pictures with boxes, a colour-blind-safe palette, alt text stored with the image."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 from IPython.display import display
@@ -302,9 +303,9 @@ FLOW_ARROWS = (
 )
 
 
-def _flow_part(ax: Axes, name: str, lit: bool, faded: bool) -> None:
+def _flow_part(ax: Axes, name: str, text: str, lit: bool, faded: bool) -> None:
     """Draw one part of the diagram, framed boldly or faded."""
-    (left, middle, text), (wide, high) = FLOW[name], FLOW_SIZE
+    (left, middle, _), (wide, high) = FLOW[name], FLOW_SIZE
     ax.add_patch(
         patches.FancyBboxPatch(
             (left + 0.06, middle - high),
@@ -320,16 +321,17 @@ def _flow_part(ax: Axes, name: str, lit: bool, faded: bool) -> None:
     ax.text(left + wide / 2, middle, text, ha="center", va="center", fontsize=9, color=ink, weight=weight)
 
 
-def data_flow(highlight: Sequence[str] = ()) -> Figure:
+def data_flow(highlight: Sequence[str] = (), renamed: Mapping[str, str] = MappingProxyType({})) -> Figure:
     """The data flow of a single-shot detector: what runs in training (above) and in use (below), and what runs in both.
 
     Args:
         highlight: the parts that a lesson is about, names of `FLOW`; they are framed boldly, all others fade. Empty: all.
+        renamed: part → what is written in it, where a detector's part has another name than SSD's.
 
     Raises:
         ValueError: a name that is no part of the diagram.
     """
-    if unknown := sorted(set(highlight) - FLOW.keys()):
+    if unknown := sorted({*highlight, *renamed} - FLOW.keys()):
         raise ValueError(f"{', '.join(unknown)}: no part of the diagram; there is {', '.join(FLOW)}.")
     wide, high = FLOW_SIZE
     fig, ax = plt.subplots(figsize=(11.6, 4.9), layout="constrained")
@@ -337,7 +339,8 @@ def data_flow(highlight: Sequence[str] = ()) -> Figure:
         ax.add_patch(patches.Rectangle((-0.15, bottom), 14.7, top - bottom, facecolor=colour, alpha=0.13, zorder=0))
         ax.text(0.05, top - 0.12, text, va="top", fontsize=11, style="italic")
     for name in FLOW:
-        _flow_part(ax, name, lit=name in highlight, faded=bool(highlight) and name not in highlight)
+        text = renamed.get(name, FLOW[name][2])
+        _flow_part(ax, name, text, lit=name in highlight, faded=bool(highlight) and name not in highlight)
     ax.text(0.05, 3.43, "in both", va="top", fontsize=11, style="italic")
     arrow = dict(arrowstyle="-|>", color="black", linewidth=1.1)
     for start, end in FLOW_ARROWS:

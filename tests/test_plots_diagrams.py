@@ -32,6 +32,15 @@ def test_pyramid_without_further_levels():
     plots.plt.close(fig)
 
 
+def test_flow_takes_other_names_for_its_parts():
+    fig = plots.data_flow(("heads",), {"heads": "two towers"})
+    written = [text.get_text() for text in fig.axes[0].texts]
+    assert "two towers" in written and not any("one per map" in text for text in written)
+    plots.plt.close(fig)
+    with pytest.raises(ValueError, match="mouth: no part of the diagram"):
+        plots.data_flow((), {"mouth": "towers"})
+
+
 def test_flow_marks_what_is_asked_for():
     fig = plots.data_flow(("loss", "match"))
     bold = [text.get_text() for text in fig.axes[0].texts if text.get_weight() == "bold"]
