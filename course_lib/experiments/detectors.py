@@ -20,13 +20,13 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from course_lib.backbone import Backbone
 from course_lib.default_boxes import default_boxes, level_shapes
+from course_lib.preview import RETINANET, SIDES
 from course_lib.retinanet import RetinaNet, pad_batch
 from course_lib.sliding_window import SlidingWindowDetector, sliding_windows
 from course_lib.ssd import SSD
 from course_lib.weights import load_weights
 from course_lib.yolo import YOLO
 
-SIDES = (16, 32, 56, 80, 110)  # of the square box of each level, in pixels
 EXTRA = (128, 128)
 
 
@@ -266,11 +266,6 @@ def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops", **s
         **(limits | settings),
     )
     return ReferenceFasterRCNN(detector)
-
-
-# Eight channels a group, as in torchvision's second version: a 128-pixel picture has a P7 of one cell, so a group of two
-# channels would be normalised by two numbers, which leaves nothing of them but which is larger.
-RETINANET = {"width": 64, "convolutions": 2, "group_norm": 8}
 
 
 def build_retinanet(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> RetinaNet:

@@ -1,10 +1,11 @@
-"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, and lesson 1's detector.
+"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, lesson 1's detector, lesson 7's.
 
 The classifier sees crops of the *training* split only: every object with some room round it, and as many crops of
 plain background, which is a class of its own. What is kept is the backbone; the last linear layer is thrown away.
 """
 
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +16,17 @@ from course_lib.backbone import Backbone
 from course_lib.data import load
 from course_lib.experiments.lesson01 import STEPS as LESSON01_STEPS
 from course_lib.experiments.lesson01 import trained
+from course_lib.experiments.lesson07 import LESSON07
+from course_lib.experiments.lesson07 import build as build_lesson07
+from course_lib.experiments.standard_run import train_and_score
+from course_lib.preview import NAME as RETINANET_NAME
 from course_lib.progress import progress
 from course_lib.weights import save_weights
 
 SIDE = 64  # pixels of a crop; every other batch sees them at half that, so that small objects are learned as well
 STEPS = 8000
 BATCH = 64
+RETINANET_STEPS = 3000
 
 
 class CropClassifier(nn.Module):
@@ -107,14 +113,25 @@ def accuracy(model: CropClassifier, crops: Tensor, labels: Tensor) -> float:
 
 
 def main() -> None:
-    """Train and store both checkpoints."""
+    """Train and store all checkpoints; each later one starts from the backbone."""
     backbone_crops()
     single_object()
+    retinanet_scenes()
 
 
 def single_object() -> None:
     """Lesson 1's detector with seed 0, stored as `data/weights/single_object.pt` for later lessons to look at."""
     save_weights("single_object", trained({}, seed=0), {"steps": LESSON01_STEPS, "seed": 0})
+
+
+def retinanet_scenes(steps: int = RETINANET_STEPS) -> None:
+    """Lesson 7's RetinaNet, trained for longer than its recorded arms and with changed pictures; scored on val and test."""
+    settings = LESSON07.arms["long"] | {"steps": steps}
+    scores, placed, _ = train_and_score(partial(build_lesson07, settings, 0), settings, seed=0)
+    print(scores)
+    keep = ("AP50", "AP75", "AP", "AP50 small", "AP50 middle", "AP50 large", "test AP50", "test AP75", "test AP")
+    meta = {"steps": steps, "seed": 0} | {name: round(scores[name], 4) for name in keep}
+    save_weights(RETINANET_NAME, placed.core, meta)
 
 
 def backbone_crops(steps: int = STEPS) -> None:

@@ -17,7 +17,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SUPPORT = ("data", "plots", "exercises", "experiments", "cli", "progress", "checks", "weights", "results", "files")
+SUPPORT = (
+    "data",
+    "plots",
+    "exercises",
+    "experiments",
+    "cli",
+    "progress",
+    "checks",
+    "weights",
+    "results",
+    "files",
+    "preview",
+)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

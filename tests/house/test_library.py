@@ -10,7 +10,8 @@ from house.notebooks import FUNCTIONS, ROOT, Library, course_imports, demand
 BELOW = ("results", "weights", "data", "progress", "checks", "files")
 MAY_IMPORT = {  # the house from the roof down; what is not listed imports nothing of the course but its own folder
     "cli": ("experiments", "exercises", "plots", "concept", *BELOW),
-    "experiments": ("concept", *BELOW),
+    "experiments": ("preview", "concept", *BELOW),
+    "preview": ("concept", "weights"),
     "exercises": ("concept", *BELOW),
     "plots": ("data", "progress", "checks"),
     "concept": ("progress", "checks"),
