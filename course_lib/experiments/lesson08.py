@@ -21,8 +21,8 @@ from course_lib.experiments.detectors import (
     build_yolo,
 )
 from course_lib.experiments.lesson06 import per_positive
-from course_lib.experiments.runner import Experiment
 from course_lib.experiments.lesson07 import BALANCED, RETINANET_SETTINGS
+from course_lib.experiments.runner import Experiment
 from course_lib.experiments.standard_run import BATCH, classification, train_and_score
 from course_lib.matching import batch_targets, recall_ceiling
 from course_lib.sliding_window import SlidingWindowDetector
