@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from course_lib.data import load
 from course_lib.experiments.detectors import (
-    ReferenceFasterRCNN,
     build_faster_rcnn,
     build_retinanet,
     build_sliding_window,
@@ -26,15 +25,12 @@ from course_lib.experiments.standard_run import BATCH, train_and_score
 from course_lib.matching import batch_targets, recall_ceiling
 from course_lib.sliding_window import SlidingWindowDetector
 from course_lib.training import train
+from course_lib.two_stage import TwoStage
 from course_lib.yolo import YOLO, cell_targets, count_taken
 
 STEPS = 250  # lesson 5's live budget
 LIMITS = {"score_threshold": 0.01, "iou_threshold": 0.45, "top_k": 200, "max_detections": 100}
-THEIRS = {
-    "box_score_thresh": 0.01,
-    "box_nms_thresh": 0.45,
-    "box_detections_per_img": 100,
-}  # torchvision has no top_k here
+THEIRS = {name: limit for name, limit in LIMITS.items() if name != "top_k"}  # torchvision has no top_k here
 
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], dict]] = {
     "sliding window": (build_sliding_window, LIMITS),
@@ -108,7 +104,7 @@ SCOREBOARD = Experiment(
 )
 
 
-def rpn_labels(detector: ReferenceFasterRCNN, images: list[Tensor], targets: list[dict]) -> tuple[Tensor, list[Tensor]]:
+def rpn_labels(detector: TwoStage, images: list[Tensor], targets: list[dict]) -> tuple[Tensor, list[Tensor]]:
     """The anchors [M, 4] of torchvision's first stage and what each learns, [M] a picture: 1, 0, or −1 if left out."""
     model = detector.theirs.eval()
     with torch.no_grad():
@@ -134,7 +130,7 @@ def count(settings: dict, seed: int, device: str = "cpu") -> dict:
         answers = [torch.stack([classes] + [others] * (model.k - 1))]
         scores |= {"boxes": grid[0] * grid[1] * model.k, "out of reach": count_taken(objects, (128, 128), grid) / total}
     else:
-        if isinstance(model, ReferenceFasterRCNN):
+        if isinstance(model, TwoStage):
             boxes, answers = rpn_labels(model, images, targets)
             scores["regions"] = model.theirs.rpn.post_nms_top_n()  # proposals that the second stage sees
         else:
