@@ -41,6 +41,15 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], dict]] = {
     "RetinaNet": (build_retinanet, LIMITS),
 }
 
+CHECKPOINTS = {  # family → file in data/weights, made by `pretrain.scoreboard`, which the lesson loads
+    "sliding window": "scoreboard_sliding_window",
+    "two-stage": "scoreboard_two_stage",
+    "YOLO, connected top": "scoreboard_yolo_connected",
+    "YOLO, convolutional top": "scoreboard_yolo_convolutional",
+    "SSD": "scoreboard_ssd",
+    "RetinaNet": "scoreboard_retinanet",
+}
+
 
 def build(family: str, num_classes: int, seed: int = 0, start: str = "crops") -> nn.Module:
     """The detector of a family, with the scoreboard's limits."""
@@ -51,6 +60,14 @@ def build(family: str, num_classes: int, seed: int = 0, start: str = "crops") ->
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train and score."""
     return train_and_score(lambda num_classes: build(settings["family"], num_classes, seed), settings, seed, device)[0]
+
+
+def live(family: str, lr: float, steps: int | None = None, seed: int = 0) -> tuple[nn.Module, dict]:
+    """A family's detector as the live arm of the scoreboard trains it, and what it was trained with."""
+    pictures = load("standard", "train")
+    model, settings = build(family, len(pictures.class_names), seed), {"steps": steps or STEPS, "lr": lr, "seed": seed}
+    train(model, pictures, settings["steps"], BATCH, lr=lr, seed=seed)
+    return model, settings
 
 
 RATES = (0.0015, 0.003, 0.006, 0.012)

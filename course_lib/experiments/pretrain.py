@@ -1,4 +1,5 @@
-"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, and lesson 1's detector.
+"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, lesson 1's detector, and one
+detector of each family for lesson 8.
 
 The classifier sees crops of the *training* split only: every object with some room round it, and as many crops of
 plain background, which is a class of its own. What is kept is the backbone; the last linear layer is thrown away.
@@ -15,6 +16,7 @@ from course_lib.backbone import Backbone
 from course_lib.data import load
 from course_lib.experiments.lesson01 import STEPS as LESSON01_STEPS
 from course_lib.experiments.lesson01 import trained
+from course_lib.experiments.lesson08 import CHECKPOINTS, CHOSEN, live
 from course_lib.progress import progress
 from course_lib.weights import save_weights
 
@@ -107,14 +109,26 @@ def accuracy(model: CropClassifier, crops: Tensor, labels: Tensor) -> float:
 
 
 def main() -> None:
-    """Train and store both checkpoints."""
+    """Train and store all checkpoints."""
     backbone_crops()
     single_object()
+    scoreboard()
 
 
 def single_object() -> None:
     """Lesson 1's detector with seed 0, stored as `data/weights/single_object.pt` for later lessons to look at."""
     save_weights("single_object", trained({}, seed=0), {"steps": LESSON01_STEPS, "seed": 0})
+
+
+def scoreboard() -> None:
+    """One detector of each family, as the scoreboard's seed 0 trains it: `data/weights/scoreboard_<family>.pt`.
+
+    In 8 bits a number, so that the six take less than 8 MB together.
+    """
+    for family, lr in CHOSEN.items():
+        model, settings = live(family, lr)
+        save_weights(CHECKPOINTS[family], model, settings, bits=8)
+        print(f"{family}: stored", flush=True)
 
 
 def backbone_crops(steps: int = STEPS) -> None:
