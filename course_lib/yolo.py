@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.boxes import clip_boxes, cxcywh_to_xyxy, iou, pick_detections, xyxy_to_cxcywh
-from course_lib.checks import check_objects, check_same_size, check_top
+from course_lib.checks import check_all_objects, check_same_size, check_top
 from course_lib.default_boxes import grid_centres
 
 
@@ -75,9 +75,9 @@ def cell_targets(
     Raises:
         ValueError: an object has no area.
     """
+    check_all_objects(targets)
     classes, boxes, coordinates = [], [], []
     for target in targets:
-        check_objects(target["boxes"])
         labels = target["labels"].long()
         if "difficult" in target:
             labels = labels.masked_fill(target["difficult"].bool(), -1)
