@@ -571,7 +571,8 @@ def pipeline(
         also: (part, later part, text): a second arrow, below the row, from one part to another.
     """
     wide, step, high = 1.75, 2.1, 0.42
-    fig, ax = plt.subplots(figsize=(0.78 * step * len(parts), 2.1), layout="constrained")
+    bottom, top = -1.35 if also else -0.6, 1.15 if repeated else 0.6
+    fig, ax = plt.subplots(figsize=(0.78 * step * len(parts), 0.84 * (top - bottom)), layout="constrained")
     if repeated:
         first, last, text = repeated
         left, right = step * first - 0.12, step * last + wide + 0.12
@@ -594,7 +595,7 @@ def pipeline(
         tip = step * end + wide / 2
         ax.annotate("", xy=(tip, -high - 0.04), xytext=(tip, -0.95), arrowprops=ARROW)
         ax.text(step * (start + end) / 2 + wide / 2, -1.0, text, ha="center", va="top", fontsize=9)
-    ax.set(xlim=(-0.2, step * len(parts) - 0.15), ylim=(-1.35 if also else -0.7, 1.15 if repeated else 0.7))
+    ax.set(xlim=(-0.2, step * len(parts) - 0.15), ylim=(bottom, top))
     ax.axis("off")
     return fig
 

@@ -87,6 +87,7 @@ def decode_v2(draw: Draw) -> Iterator[Case]:
         ("y should become its sigmoid, in cells", one([[[0.0, third, 0, 0]]]), square, (16, 16)),
         ("the width should be the prior's times the exponential", one([[[0.0, 0, math.log(2), 0]]]), square, (16, 16)),
         ("the height should be the prior's times the exponential", one([[[0.0, 0, 0, math.log(2)]]]), square, (16, 16)),
+        ("boxes should not be clipped to the picture", one([[[0.0, 0, 1, 1]]]), square * 3, (16, 16)),
         ("a large number should not leave the cell", one([[[9.0, -9.0, 0, 0]]]), square, (16, 16)),
         ("x should be scaled by the picture's width, y by its height", one([[[third, third, 0, 0]]]), square, (16, 48)),
         ("a cell in the next column should lie further right", one([[[0.0] * 4], [[0.0] * 4]]), square, (16, 32)),
@@ -108,7 +109,8 @@ def decode_v2(draw: Draw) -> Iterator[Case]:
     yield case(
         "no pictures should give [0, R, C, k, 4]", oracle, torch.zeros(0, 2, 3, 2, 4), draw.uniform(2, 2), (32, 48)
     )
-    yield case("boxes should not be clipped to the picture", oracle, one([[[0.0, 0, 1, 1]]]), square * 3, (16, 16))
+    two = torch.cat([one([[[0.0, 0, 0, 0]]]), one([[[third, 0, 0, 0]]])])
+    yield case("each picture should have boxes of its own", oracle, two, square, (16, 16))
     for b, rows, columns, k, size in ((1, 2, 3, 2, (40, 66)), (2, 3, 2, 1, (48, 20)), (3, 2, 5, 3, (64, 100))):
         predictions, priors = draw.normal(b, rows, columns, k, 4), draw.uniform(k, 2, low=4, high=30)
         yield case("every box should follow the formulas", oracle, predictions, priors, size)

@@ -131,7 +131,7 @@ def v2_clipped(predictions, priors, image_size):
     return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
 
 
-@wrong("8.2", "the first picture only", says="no pictures")
+@wrong("8.2", "the first picture only", says="boxes of its own")
 def v2_one_picture(predictions, priors, image_size):
     return torch.stack([v2_corners(predictions[:1], priors, image_size)[0]] * len(predictions))
 
@@ -239,7 +239,7 @@ def loss_confident(confidences, owned, overlaps, empty_weight):
     return (weight * (confidences - target) ** 2).sum() / len(confidences)
 
 
-@wrong("8.3", "zero", says="an empty cell should cost")
+@wrong("8.3", "zero", says="learn its overlap")
 def loss_zero(confidences, owned, overlaps, empty_weight):
     return (confidences * 0).sum()
 
@@ -353,7 +353,7 @@ def beaten_by_neighbour(milliseconds, accuracies):
     return stays
 
 
-@wrong("8.4", "two that are each better in one thing beat a third", says="not two that are better in one each")
+@wrong("8.4", "two that are each better in one thing beat a third", says="between two others may stay")
 def beaten_by_two(milliseconds, accuracies):
     others = ~torch.eye(len(milliseconds), dtype=torch.bool, device=milliseconds.device)
     faster = ((milliseconds[:, None] < milliseconds) & others).any(dim=0)
