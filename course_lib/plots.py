@@ -571,7 +571,7 @@ def pipeline(
         also: (part, later part, text): a second arrow, below the row, from one part to another.
     """
     wide, step, high = 1.75, 2.1, 0.42
-    bottom, top = -1.35 if also else -0.6, 1.15 if repeated else 0.6
+    bottom, top = -1.35 if also else -0.72, 1.15 if repeated else 0.72
     fig, ax = plt.subplots(figsize=(0.78 * step * len(parts), 0.84 * (top - bottom)), layout="constrained")
     if repeated:
         first, last, text = repeated
