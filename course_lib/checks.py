@@ -151,6 +151,16 @@ def check_objects(boxes: Tensor) -> None:
         )
 
 
+def check_all_objects(targets: Sequence[dict]) -> None:
+    """Raise if an object of any picture has no area.
+
+    Raises:
+        ValueError: names the first such object.
+    """
+    for target in targets:
+        check_objects(target["boxes"])
+
+
 def check_thresholds(foreground: float, background: float) -> None:
     """Raise unless 0 ≤ background ≤ foreground ≤ 1.
 

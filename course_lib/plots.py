@@ -559,3 +559,50 @@ def feature_pyramid(base: Sequence[tuple[str, int, int]], width: int, extra: Seq
     ax.set(xlim=(-1.2, 12.3), ylim=(-0.5, count + 0.05))
     ax.axis("off")
     return fig
+
+
+def pipeline(
+    parts: Sequence[tuple[str, str]],
+    repeated: tuple[int, int, str] | None = None,
+    also: tuple[int, int, str] | None = None,
+) -> Figure:
+    """How a picture becomes detections in one family of detectors, from left to right.
+
+    Args:
+        parts: (text, kind) of each part; kind "known" is framed thinly, "new" boldly and filled, "data" is text alone.
+        repeated: (first part, last part, text): these parts run several times for one picture.
+        also: (part, later part, text): a second arrow, below the row, from one part to another.
+    """
+    wide, step, high = 1.75, 2.1, 0.42
+    bottom, top = -1.35 if also else -0.72, 1.15 if repeated else 0.72
+    fig, ax = plt.subplots(figsize=(0.78 * step * len(parts), 0.84 * (top - bottom)), layout="constrained")
+    if repeated:
+        first, last, text = repeated
+        left, right = step * first - 0.12, step * last + wide + 0.12
+        frame = patches.Rectangle((left, -0.62), right - left, 1.24, facecolor=PALETTE[5], alpha=0.25, linewidth=0)
+        ax.add_patch(frame)
+        ax.text((left + right) / 2, 0.72, text, ha="center", va="bottom", fontsize=10, style="italic")
+    for index, (text, kind) in enumerate(parts):
+        x, new = step * index, kind == "new"
+        if kind != "data":
+            box = patches.FancyBboxPatch((x + 0.06, -high), wide - 0.12, 2 * high, boxstyle="round,pad=0.03")
+            box.set(facecolor="#F0E442" if new else "white", edgecolor="black", linewidth=2.4 if new else 1)
+            ax.add_patch(box)
+        weight = "bold" if new else "normal"
+        ax.text(x + wide / 2, 0, text, ha="center", va="center", fontsize=9, weight=weight)
+        if index:
+            ax.annotate("", xy=(x, 0), xytext=(x - step + wide, 0), arrowprops=ARROW)
+    if also:
+        start, end, text = also
+        ax.plot(*zip(*_below(step * start + wide / 2, step * end + wide / 2, high), strict=True), color="black", lw=1.2)
+        tip = step * end + wide / 2
+        ax.annotate("", xy=(tip, -high - 0.04), xytext=(tip, -0.95), arrowprops=ARROW)
+        ax.text(step * (start + end) / 2 + wide / 2, -1.0, text, ha="center", va="top", fontsize=9)
+    ax.set(xlim=(-0.2, step * len(parts) - 0.15), ylim=(bottom, top))
+    ax.axis("off")
+    return fig
+
+
+def _below(left: float, right: float, high: float) -> list[tuple[float, float]]:
+    """Corners of a line that leaves a row of parts downwards, runs below it, and ends under another part."""
+    return [(left, -high - 0.04), (left, -0.92), (right, -0.92), (right, -0.9)]

@@ -46,6 +46,25 @@ def load_result(name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8")) | {"runs": load_runs(name)}
 
 
+def load_claims(notebooks: Path | None = None) -> list[dict]:
+    """The article's claims of `data/claims.json`, each with the cells that show it.
+
+    Args:
+        notebooks: folder of the lessons; by default the working one, where a running lesson lies.
+
+    Returns:
+        The entries in their order, with "shown": one link "file.ipynb#cell" a lesson that shows the claim, in the
+        order of the lessons.
+    """
+    claims = json.loads((RESULTS.parent / "claims.json").read_text(encoding="utf-8"))["claims"]
+    shown: dict[str, dict[str, str]] = {}
+    for path in sorted((notebooks or Path()).glob("[0-9][0-9]_*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for tag in cell.get("metadata", {}).get("tags", []):
+                shown.setdefault(tag.removeprefix("claim-"), {}).setdefault(path.name, f"{path.name}#{cell['id']}")
+    return [claim | {"shown": list(shown.get(claim["id"], {}).values())} for claim in claims]
+
+
 def in_band(
     result: str, metric: str, value: float, baseline: float | None = None, lower_is_better: bool = False
 ) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.boxes import clip_boxes, cxcywh_to_xyxy, iou, pick_detections, xyxy_to_cxcywh
-from course_lib.checks import check_objects, check_same_size, check_top
+from course_lib.checks import check_all_objects, check_same_size, check_top
 from course_lib.default_boxes import grid_centres
 
 
@@ -75,9 +75,9 @@ def cell_targets(
     Raises:
         ValueError: an object has no area.
     """
+    check_all_objects(targets)
     classes, boxes, coordinates = [], [], []
     for target in targets:
-        check_objects(target["boxes"])
         labels = target["labels"].long()
         if "difficult" in target:
             labels = labels.masked_fill(target["difficult"].bool(), -1)
@@ -94,6 +94,93 @@ def cell_targets(
     return torch.stack(classes), torch.stack(boxes), torch.stack(coordinates)
 
 
+def connected_top(channels: int, grid: tuple[int, int], numbers: int) -> nn.Sequential:
+    """A top that flattens the map: every cell sees the whole picture, through weights of its own.
+
+    [B, channels, rows, columns] → [B, numbers, rows, columns].
+    Source: Redmon et al. 2016, section 2.1, with fewer channels; the leaky rectifiers are those of its equation 2.
+    """
+    few, (rows, columns) = 32, grid
+    return nn.Sequential(
+        nn.Conv2d(channels, few, kernel_size=1),
+        nn.LeakyReLU(0.1),
+        nn.Flatten(),
+        nn.Linear(few * rows * columns, 256),
+        nn.LeakyReLU(0.1),
+        nn.Linear(256, numbers * rows * columns),
+        nn.Unflatten(1, (numbers, rows, columns)),
+    )
+
+
+def convolutional_top(channels: int, grid: tuple[int, int], numbers: int) -> nn.Sequential:
+    """A top of convolutions: the same numbers for the same cells, with weights that all cells share.
+
+    [B, channels, rows, columns] → [B, numbers, rows, columns].
+    Source: YOLO v2 (Redmon and Farhadi 2017, section 2) without its anchors.
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, 256, kernel_size=3, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(256, numbers, kernel_size=1),
+    )
+
+
+def start_in_the_middle(layer: nn.Linear | nn.Conv2d, k: int, num_classes: int) -> None:
+    """Set the last layer's bias: boxes start in the middle of their cell, a quarter of the picture wide and high."""
+    start = torch.tensor([0.5, 0.5, 0.5, 0.5, 0.0] * k + [0.0] * num_classes)
+    with torch.no_grad():
+        layer.bias.copy_(start.repeat_interleave(len(layer.bias) // len(start)))
+
+
+def overlaps_with_own(predicted: Tensor, boxes: Tensor) -> Tensor:
+    """IoU of the k boxes of each cell with the object of that cell: [P, k, 4], [P, 4] → [P, k]."""
+    return torch.stack([iou(some, boxes).diagonal() for some in predicted.unbind(1)], dim=1)
+
+
+def yolo_loss(
+    outputs: dict[str, Tensor],
+    classes: Tensor,
+    boxes: Tensor,
+    coordinates: Tensor,
+    image_size: tuple[int, int],
+    coordinate_weight: float = 5.0,
+    empty_weight: float = 0.5,
+) -> dict[str, Tensor]:
+    """Squared errors of everything, summed over a picture's cells and averaged over the pictures.
+
+    In a cell with an object the box that overlaps it most is responsible: it learns the four coordinates, and as its
+    confidence their IoU. All other boxes, those of the same cell too, learn confidence 0. The cell learns the class.
+
+    Args:
+        outputs: as YOLO's `forward` gives them.
+        classes, boxes, coordinates: as `cell_targets` gives them.
+        image_size: (H, W) of the pictures.
+        coordinate_weight, empty_weight: λ_coord and λ_noobj of the paper.
+
+    Source: Redmon et al. 2016, equation 3.
+    """
+    owned = classes > 0  # P cells of all pictures
+    predicted = decode_cells(outputs["coordinates"].detach(), image_size)[owned]  # [P, k, 4]
+    overlap = overlaps_with_own(predicted, boxes[owned])
+    best = overlap.argmax(dim=1, keepdim=True)
+    responsible = best == torch.arange(overlap.shape[1], device=best.device)  # [P, k]
+    confidence = torch.zeros_like(outputs["confidences"])
+    confidence[owned] = overlap * responsible
+    weight = torch.full_like(confidence, empty_weight).masked_fill((classes < 0)[..., None], 0)
+    weight[owned] = weight[owned].masked_fill(responsible, 1)
+    right = classes[owned][:, None] == torch.arange(1, outputs["classes"].shape[-1] + 1, device=classes.device)
+    parts = {
+        "coordinates": (outputs["coordinates"][owned][responsible] - coordinates[owned]).square(),
+        "confidences": weight * (outputs["confidences"] - confidence).square(),
+        "classes": (outputs["classes"][owned] - right.float()).square(),
+    }
+    sums = {name: part.sum() / len(classes) for name, part in parts.items()}
+    return {
+        "classification": sums["confidences"] + sums["classes"],
+        "localization": coordinate_weight * sums["coordinates"],
+    }
+
+
 class YOLO(nn.Module):
     """A grid of cells, each with k boxes of five numbers and one set of class numbers for all of them.
 
@@ -104,16 +191,14 @@ class YOLO(nn.Module):
         num_classes: background not counted.
         image_size: (H, W) of every picture.
         k: boxes a cell, B in the paper.
-        top: "connected" flattens the map, so that every cell sees the whole picture and has weights of its own;
-            "convolutional" predicts the same numbers for the same cells with weights that all of them share.
+        top: "connected" for `connected_top`, "convolutional" for `convolutional_top`.
         coordinate_weight, empty_weight: λ_coord and λ_noobj of the paper.
         score_threshold, iou_threshold, top_k, max_detections: as for `pick_detections`.
 
     Raises:
         ValueError: `top` is neither.
 
-    Source: Redmon et al. 2016, section 2, with the leaky rectifiers of its equation 2; the convolutional top is that of YOLO v2 (Redmon and Farhadi 2017, section 2)
-    without its anchors.
+    Source: Redmon et al. 2016, section 2.
     """
 
     def __init__(
@@ -136,19 +221,10 @@ class YOLO(nn.Module):
         self.coordinate_weight, self.empty_weight = coordinate_weight, empty_weight
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.top_k, self.max_detections = top_k, max_detections
-        rows, columns = (math.ceil(side / base.strides[-1]) for side in image_size)
-        channels, numbers = base.channels[-1], 5 * k + num_classes
-        if top == "connected":
-            few = [nn.Conv2d(channels, 32, kernel_size=1), nn.LeakyReLU(0.1), nn.Flatten()]
-            size = numbers * rows * columns
-            dense = [nn.Linear(32 * rows * columns, 256), nn.LeakyReLU(0.1), nn.Linear(256, size)]
-            self.top = nn.Sequential(*few, *dense, nn.Unflatten(1, (numbers, rows, columns)))
-        else:
-            dense = [nn.Conv2d(channels, 256, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(256, numbers, 1)]
-            self.top = nn.Sequential(*dense)
-        with torch.no_grad():  # at the start: boxes in the middle of their cell, a quarter of the picture wide and high
-            start = torch.tensor([0.5, 0.5, 0.5, 0.5, 0.0] * k + [0.0] * num_classes)
-            dense[-1].bias.copy_(start.repeat_interleave(len(dense[-1].bias) // numbers))
+        grid = tuple(math.ceil(side / base.strides[-1]) for side in image_size)
+        build = connected_top if top == "connected" else convolutional_top
+        self.top = build(base.channels[-1], grid, 5 * k + num_classes)
+        start_in_the_middle([layer for layer in self.top if hasattr(layer, "bias")][-1], k, num_classes)
 
     def forward(self, images: Sequence[Tensor]) -> dict[str, Tensor]:
         """Pictures [3, H, W] → coordinates [B, R, C, k, 4] as for `decode_cells`, confidences [B, R, C, k], classes [B, R, C, n].
@@ -165,39 +241,14 @@ class YOLO(nn.Module):
         return {"coordinates": boxes[..., :4], "confidences": boxes[..., 4], "classes": classes}
 
     def loss(self, outputs: dict[str, Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """Squared errors of everything, summed over a picture's cells and averaged over the pictures.
-
-        In a cell with an object the box that overlaps it most is responsible: it learns the four coordinates, and as its
-        confidence their IoU. All other boxes, those of the same cell too, learn confidence 0. The cell learns the class.
+        """Named parts, as `yolo_loss` gives them.
 
         Args:
             outputs: as `forward` gives them.
             targets: one dict(boxes, labels) a picture, optionally `difficult`; a picture may have no objects.
-
-        Source: Redmon et al. 2016, equation 3.
         """
-        grid = tuple(outputs["classes"].shape[1:3])
-        classes, boxes, coordinates = cell_targets(targets, self.image_size, grid)
-        owned = classes > 0  # P cells of all pictures
-        predicted = decode_cells(outputs["coordinates"].detach(), self.image_size)[owned]  # [P, k, 4]
-        overlap = torch.stack([iou(some, boxes[owned]).diagonal() for some in predicted.unbind(1)], dim=1)  # [P, k]
-        best = overlap.argmax(dim=1, keepdim=True)
-        responsible = best == torch.arange(self.k, device=best.device)  # [P, k]
-        confidence = torch.zeros_like(outputs["confidences"])
-        confidence[owned] = overlap * responsible
-        weight = torch.full_like(confidence, self.empty_weight).masked_fill((classes < 0)[..., None], 0)
-        weight[owned] = weight[owned].masked_fill(responsible, 1)
-        right = classes[owned][:, None] == torch.arange(1, self.num_classes + 1, device=classes.device)
-        parts = {
-            "coordinates": (outputs["coordinates"][owned][responsible] - coordinates[owned]).square(),
-            "confidences": weight * (outputs["confidences"] - confidence).square(),
-            "classes": (outputs["classes"][owned] - right.float()).square(),
-        }
-        sums = {name: part.sum() / len(targets) for name, part in parts.items()}
-        return {
-            "classification": sums["confidences"] + sums["classes"],
-            "localization": self.coordinate_weight * sums["coordinates"],
-        }
+        known = cell_targets(targets, self.image_size, tuple(outputs["classes"].shape[1:3]))
+        return yolo_loss(outputs, *known, self.image_size, self.coordinate_weight, self.empty_weight)
 
     @torch.no_grad()
     def detect(self, images: Sequence[Tensor]) -> list[dict]:

@@ -62,3 +62,9 @@ def test_formulas():
         assert pages.formula(tex).startswith('<img class="math"'), tex
     assert pages.formula(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True).count("<img") == 2
     assert pages.formula(r"\underbrace{a}_{b}") == r'<code class="tex">\underbrace{a}_{b}</code>'
+
+
+def test_a_table_in_an_output_is_a_table():
+    table = "| a | b |\n|---|---|\n| 1 | [lesson 4](04_b.ipynb#cell) |"
+    text = pages.output(new_output("display_data", {"text/markdown": table, "text/plain": "<Markdown object>"}))
+    assert "<td>1</td>" in text and 'href="04_b.html#cell"' in text and "object" not in text

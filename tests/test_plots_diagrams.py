@@ -48,3 +48,14 @@ def test_flow_marks_what_is_asked_for():
     plots.plt.close(fig)
     with pytest.raises(ValueError, match="mouth: no part of the diagram"):
         plots.data_flow(("mouth",))
+
+
+def test_pipeline_draws_every_part_and_what_is_repeated():
+    parts = [("picture", "data"), ("look", "new"), ("head", "known"), ("boxes", "data")]
+    fig = plots.pipeline(parts, repeated=(1, 2, "9 times"), also=(0, 2, "shared"))
+    assert sorted(words(fig)) == sorted([text for text, _ in parts] + ["9 times", "shared"])
+    assert [text.get_text() for text in fig.axes[0].texts if text.get_weight() == "bold"] == ["look"]
+    plots.plt.close(fig)
+    plain = plots.pipeline(parts)
+    assert len(plain.axes[0].patches) == 2 and plain.get_figheight() < fig.get_figheight()
+    plots.plt.close(plain)

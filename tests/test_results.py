@@ -9,7 +9,7 @@ import pytest
 
 from course_lib.experiments import runner
 from course_lib.experiments.__main__ import known
-from course_lib.results import RESULTS, in_band, load_result, load_runs
+from course_lib.results import RESULTS, in_band, load_claims, load_result, load_runs
 
 
 @pytest.fixture
@@ -31,6 +31,17 @@ def test_band(folder, monkeypatch, capsys):
         in_band("r", "accuracy", 0.95)
     with pytest.raises(FileNotFoundError, match="python -m course_lib.experiments absent"):
         in_band("absent", "accuracy", 0.8)
+
+
+def test_claims_know_the_cells_that_show_them(folder, tmp_path):
+    claims = [{"id": "C01", "claim": "a"}, {"id": "C02", "claim": "b"}]
+    (tmp_path / "data" / "claims.json").write_text(json.dumps({"claims": claims}))
+    for name, tags in (("02_b.ipynb", [["claim-C01"], ["claim-C01"]]), ("01_a.ipynb", [[], ["x", "claim-C01"]])):
+        cells = [{"id": f"cell-{i}", "metadata": {"tags": each}} for i, each in enumerate(tags)]
+        (tmp_path / name).write_text(json.dumps({"cells": [*cells, {"id": "words", "metadata": {}}]}))
+    first, second = load_claims(tmp_path)
+    assert first == claims[0] | {"shown": ["01_a.ipynb#cell-1", "02_b.ipynb#cell-0"]}
+    assert second["shown"] == []
 
 
 def test_band_on_photographs_compares_with_the_baseline(monkeypatch, capsys):

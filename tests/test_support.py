@@ -70,6 +70,25 @@ def test_progress_shows_a_person_rate_and_label(monkeypatch, capsys):
     assert out.out.split("\r")[-1].strip() == ""  # the bar removes itself
 
 
+def test_weights_in_eight_bits(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
+    torch.manual_seed(0)
+    one, other = (
+        nn.Sequential(nn.Conv2d(3, 40, 5), nn.BatchNorm2d(40)),
+        nn.Sequential(nn.Conv2d(3, 40, 5), nn.BatchNorm2d(40)),
+    )
+    with torch.no_grad():
+        one[0].weight[1] *= 1000  # a loud row must not make the others coarse
+        one[0].weight[2] = 0
+    small, large = (weights.save_weights("eight", one, {"bits": n}, n).stat().st_size for n in (8, 16))
+    assert small < 0.75 * large
+    weights.save_weights("eight", one, bits=8)
+    weights.load_weights("eight", other)
+    rows = one[0].weight.flatten(1)
+    assert ((other[0].weight.flatten(1) - rows).abs() <= rows.abs().amax(dim=1, keepdim=True) / 253).all()
+    assert not other[0].weight[2].any() and torch.equal(other[0].bias, one[0].bias.half().float())
+
+
 def test_weights_round_trip_and_refusals(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
     one, other = nn.Linear(3, 2), nn.Linear(3, 2)

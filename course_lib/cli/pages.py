@@ -100,12 +100,14 @@ def words(source: str) -> str:
 
 
 def output(item: nbformat.NotebookNode) -> str:
-    """One stored output: text, or a picture with its alt text."""
+    """One stored output: text, a table in Markdown, or a picture with its alt text."""
     data = item.get("data", {})
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
             alt = html.escape(item.metadata.get(kind, {}).get("alt", ""), quote=True)
             return f'<p><img alt="{alt}" src="data:{kind};base64,{"".join(data[kind].split())}"></p>'
+    if "text/markdown" in data:
+        return words(data["text/markdown"])
     text = item.get("text") or data.get("text/plain", "")
     return f'<div class="out"><pre>{ansi2html(text)}</pre></div>' if text else ""
 

@@ -6,17 +6,14 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet as TorchvisionRetinaNet
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.ssd import SSD as TorchvisionSSD
 from torchvision.models.detection.ssd import SSDHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from course_lib.backbone import Backbone
 from course_lib.default_boxes import default_boxes, level_shapes
@@ -24,6 +21,7 @@ from course_lib.preview import RETINANET, SIDES
 from course_lib.retinanet import RetinaNet, pad_batch
 from course_lib.sliding_window import SlidingWindowDetector, sliding_windows
 from course_lib.ssd import SSD
+from course_lib.two_stage import TwoStage
 from course_lib.weights import load_weights
 from course_lib.yolo import YOLO
 
@@ -212,60 +210,17 @@ def build_ssd(num_classes: int, seed: int = 0, start: str = "crops", **settings:
     return SSD(base(start), num_classes, level_shapes(SIDES), extra=EXTRA, **settings)
 
 
-class PyramidOfMaps(nn.Module):
-    """The course's backbone under torchvision's feature pyramid: [B, 3, H, W] → maps of 64 channels, strides 8, 16, 32."""
-
-    out_channels = 64
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.base, self.pyramid = backbone, FeaturePyramidNetwork(list(backbone.channels), self.out_channels)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Maps by name, finest first."""
-        return self.pyramid(OrderedDict((str(i), x) for i, x in enumerate(self.base(x))))
-
-
-class ReferenceFasterRCNN(Reference):
-    """torchvision's Faster R-CNN behind the course's interface; each part of the loss adds up both stages."""
-
-    parts = {
-        "classification": ("loss_objectness", "loss_classifier"),
-        "localization": ("loss_rpn_box_reg", "loss_box_reg"),
-    }
-
-
-def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> ReferenceFasterRCNN:
-    """torchvision's two-stage detector round the course's base, cut down to pictures of 128 × 128.
-
-    Fewer proposals and a smaller head than the defaults, which are made for pictures of 800 pixels; and a scale of
-    assignment (`canonical_scale`) that gives every level some regions.
+def build_faster_rcnn(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> TwoStage:
+    """Lesson 8's two-stage detector: torchvision's, round the course's base and pyramid.
 
     Args:
         num_classes: background not counted.
         seed: of the weights that are not loaded.
         start: as for `base`.
-        settings: further arguments of `FasterRCNN`, or others in place of these.
-
-    Source: Ren et al. 2015 (Faster R-CNN); Lin et al. 2017, "Feature pyramid networks", section 4.
+        settings: further arguments of `TwoStage`.
     """
     torch.manual_seed(seed)
-    regions = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=56, canonical_level=4)
-    limits = dict(rpn_pre_nms_top_n_train=256, rpn_post_nms_top_n_train=128, rpn_pre_nms_top_n_test=256)
-    limits |= dict(rpn_post_nms_top_n_test=64, rpn_batch_size_per_image=128, box_batch_size_per_image=64)
-    detector = FasterRCNN(
-        PyramidOfMaps(base(start)),
-        min_size=128,
-        max_size=128,
-        image_mean=[0.5] * 3,
-        image_std=[1.0] * 3,
-        rpn_anchor_generator=AnchorGenerator(((16, 22), (32, 45), (56, 90)), ((0.5, 1.0, 2.0),) * 3),
-        box_roi_pool=regions,
-        box_head=TwoMLPHead(PyramidOfMaps.out_channels * 5 * 5, 128),
-        box_predictor=FastRCNNPredictor(128, num_classes + 1),
-        **(limits | settings),
-    )
-    return ReferenceFasterRCNN(detector)
+    return TwoStage(base(start), num_classes, **settings)
 
 
 def build_retinanet(num_classes: int, seed: int = 0, start: str = "crops", **settings: object) -> RetinaNet:

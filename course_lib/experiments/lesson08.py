@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from course_lib.data import load
 from course_lib.experiments.detectors import (
-    ReferenceFasterRCNN,
     build_faster_rcnn,
     build_retinanet,
     build_sliding_window,
@@ -27,15 +26,12 @@ from course_lib.experiments.standard_run import BATCH, classification, train_and
 from course_lib.matching import batch_targets, recall_ceiling
 from course_lib.sliding_window import SlidingWindowDetector
 from course_lib.training import train
+from course_lib.two_stage import TwoStage
 from course_lib.yolo import YOLO, cell_targets, count_taken
 
 STEPS = 150  # the live budget of lessons 6 and 7
 LIMITS = {"score_threshold": 0.01, "iou_threshold": 0.45, "top_k": 200, "max_detections": 100}
-THEIRS = {
-    "box_score_thresh": 0.01,
-    "box_nms_thresh": 0.45,
-    "box_detections_per_img": 100,
-}  # torchvision has no top_k here
+THEIRS = {name: limit for name, limit in LIMITS.items() if name != "top_k"}  # torchvision has no top_k here
 
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], dict]] = {
     "sliding window": (build_sliding_window, LIMITS),
@@ -44,6 +40,15 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], dict]] = {
     "YOLO, convolutional top": (build_yolo, LIMITS | {"top": "convolutional"}),
     "SSD": (build_ssd, LIMITS),
     "RetinaNet": (build_retinanet, LIMITS | {"prior": BALANCED, "classification": classification(RETINANET_SETTINGS)}),
+}
+
+CHECKPOINTS = {  # family → file in data/weights, made by `pretrain.scoreboard`, which the lesson loads
+    "sliding window": "scoreboard_sliding_window",
+    "two-stage": "scoreboard_two_stage",
+    "YOLO, connected top": "scoreboard_yolo_connected",
+    "YOLO, convolutional top": "scoreboard_yolo_convolutional",
+    "SSD": "scoreboard_ssd",
+    "RetinaNet": "scoreboard_retinanet",
 }
 
 
@@ -56,6 +61,14 @@ def build(family: str, num_classes: int, seed: int = 0, start: str = "crops") ->
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train and score."""
     return train_and_score(lambda num_classes: build(settings["family"], num_classes, seed), settings, seed, device)[0]
+
+
+def live(family: str, lr: float, steps: int | None = None, seed: int = 0) -> tuple[nn.Module, dict]:
+    """A family's detector as the live arm of the scoreboard trains it, and what it was trained with."""
+    pictures = load("standard", "train")
+    model, settings = build(family, len(pictures.class_names), seed), {"steps": steps or STEPS, "lr": lr, "seed": seed}
+    train(model, pictures, settings["steps"], BATCH, lr=lr, seed=seed)
+    return model, settings
 
 
 RATES = (0.0015, 0.003, 0.006, 0.012)
@@ -109,7 +122,7 @@ SCOREBOARD = Experiment(
 )
 
 
-def rpn_labels(detector: ReferenceFasterRCNN, images: list[Tensor], targets: list[dict]) -> tuple[Tensor, list[Tensor]]:
+def rpn_labels(detector: TwoStage, images: list[Tensor], targets: list[dict]) -> tuple[Tensor, list[Tensor]]:
     """The anchors [M, 4] of torchvision's first stage and what each learns, [M] a picture: 1, 0, or −1 if left out."""
     model = detector.theirs.eval()
     with torch.no_grad():
@@ -135,7 +148,7 @@ def count(settings: dict, seed: int, device: str = "cpu") -> dict:
         answers = [torch.stack([classes] + [others] * (model.k - 1))]
         scores |= {"boxes": grid[0] * grid[1] * model.k, "out of reach": count_taken(objects, (128, 128), grid) / total}
     else:
-        if isinstance(model, ReferenceFasterRCNN):
+        if isinstance(model, TwoStage):
             boxes, answers = rpn_labels(model, images, targets)
             scores["regions"] = model.theirs.rpn.post_nms_top_n()  # proposals that the second stage sees
         else:

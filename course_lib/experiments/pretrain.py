@@ -1,4 +1,5 @@
-"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, lesson 1's detector, lesson 7's.
+"""The small checkpoints of the course (`make weights`): a backbone trained on object crops, lesson 1's detector, lesson 7's,
+and one detector of each family for lesson 8.
 
 The classifier sees crops of the *training* split only: every object with some room round it, and as many crops of
 plain background, which is a class of its own. What is kept is the backbone; the last linear layer is thrown away.
@@ -18,6 +19,7 @@ from course_lib.experiments.lesson01 import STEPS as LESSON01_STEPS
 from course_lib.experiments.lesson01 import trained
 from course_lib.experiments.lesson07 import LESSON07
 from course_lib.experiments.lesson07 import build as build_lesson07
+from course_lib.experiments.lesson08 import CHECKPOINTS, CHOSEN, live
 from course_lib.experiments.standard_run import train_and_score
 from course_lib.preview import NAME as RETINANET_NAME
 from course_lib.progress import progress
@@ -26,7 +28,7 @@ from course_lib.weights import save_weights
 SIDE = 64  # pixels of a crop; every other batch sees them at half that, so that small objects are learned as well
 STEPS = 8000
 BATCH = 64
-RETINANET_STEPS = 3000
+RETINANET_STEPS = 2000
 
 
 class CropClassifier(nn.Module):
@@ -117,6 +119,7 @@ def main() -> None:
     backbone_crops()
     single_object()
     retinanet_scenes()
+    scoreboard()
 
 
 def single_object() -> None:
@@ -132,6 +135,17 @@ def retinanet_scenes(steps: int = RETINANET_STEPS) -> None:
     keep = ("AP50", "AP75", "AP", "AP50 small", "AP50 middle", "AP50 large", "test AP50", "test AP75", "test AP")
     meta = {"steps": steps, "seed": 0} | {name: round(scores[name], 4) for name in keep}
     save_weights(RETINANET_NAME, placed.core, meta)
+
+
+def scoreboard() -> None:
+    """One detector of each family, as the scoreboard's seed 0 trains it: `data/weights/scoreboard_<family>.pt`.
+
+    In 8 bits a number, so that the six take less than 8 MB together.
+    """
+    for family, lr in CHOSEN.items():
+        model, settings = live(family, lr)
+        save_weights(CHECKPOINTS[family], model, settings, bits=8)
+        print(f"{family}: stored", flush=True)
 
 
 def backbone_crops(steps: int = STEPS) -> None:

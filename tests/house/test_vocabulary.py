@@ -16,6 +16,8 @@ WANTED = {
     " base rate, anchor, score threshold, softplus",
     7: "feature pyramid, top-down path, lateral connection, upsampling, anchor, group normalisation, batch normalisation,"
     " ablation, fully convolutional, ground truth, receptive field, prior",
+    8: "sliding window, region proposal, RoI align, two-stage, single-shot, anchor, default box, responsible, confidence,"
+    " translation equivariant, non-maximum suppression|suppression, imbalance, Pareto front",
 }
 PRIVATE = re.compile(
     r"\b(mouths?|gates?|fools?|how-manieth|opens? doors?|ocean|deaf|swallows?|shouts?|claim [BC]\d+)\b"
