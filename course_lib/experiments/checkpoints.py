@@ -16,11 +16,12 @@ from course_lib.boxes import clip_boxes
 from course_lib.data.transforms import letterbox_picture, unletterbox
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments.detectors import EXTRA, RETINANET, base
-from course_lib.experiments.torchvision_retinanet import from_torchvision, resnet50_retinanet
+from course_lib.experiments.torchvision_retinanet import resnet50_retinanet
 from course_lib.files import write_whole
 from course_lib.progress import is_quiet
 from course_lib.retinanet import RetinaNet
 from course_lib.ssd import SSD
+from course_lib.torchvision_weights import from_torchvision
 from course_lib.weights import WeightsError
 
 KIND = "object detection course, checkpoint 1"
