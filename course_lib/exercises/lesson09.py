@@ -130,14 +130,14 @@ def cheapest_threshold(draw: Draw) -> Iterator[Case]:
 
     yield held("a lone hit should be shown", [0.5], [True], 1, 1.0, 1.0)
     yield held("a lone false alarm should not be shown", [0.5], [False], 1, 1.0, 1.0)
-    yield held("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0)
-    yield held("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0)
-    yield held("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0)
     yield held("a dear miss should lower the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 1.0, 4.0)
     yield held("a dear false alarm should raise the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 4.0, 1.0)
+    yield held("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0)
+    yield held("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0)
+    yield held("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0)
+    yield held("scores should be sorted first", [0.25, 0.5], [False, True], 1, 1.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5], [True, False], 1, 2.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5, 0.25], [False, True, True], 2, 1.0, 1.0)
-    yield held("scores should be sorted first", [0.25, 0.75, 0.5], [False, True, True], 2, 1.0, 1.0)
     yield held("a second hit behind false alarms may be worth it", [0.875, 0.5, 0.25], [True, False, True], 3, 1.0, 2.0)
     yield held("objects without any detection should cost the same everywhere", [0.5], [True], 9, 1.0, 0.125)
     yield held("without detections the threshold should be infinite", [], [], 3, 1.0, 1.0)
@@ -165,13 +165,13 @@ def split_groups(draw: Draw) -> Iterator[Case]:
     for says, groups, share in [
         ("with share 0 nothing should be val", [4], 0.0),
         ("with share 1 all should be val", [4, 4, 9], 1.0),
-        ("a group should lie on one side", [5, 5, 5, 2], 0.75),
+        ("val should hold at most its share, never more", [1, 1], 0.25),
+        ("a group should lie on one side", [2, 5, 2, 5], 0.25),
         ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 5, 2], 0.5),
-        ("val should hold at most its share, never more", [1, 1, 2, 2], 0.375),
         ("the largest group should come first", [1, 2, 2, 2, 3, 3, 4, 4], 0.5),
         ("of equally large groups the smaller number should come first", [8, 3, 3, 8], 0.5),
         ("pictures of one group need not stand together", [7, 3, 3, 7, 3, 5, 3, 9], 0.375),
-        ("group numbers may have gaps and be large", [10**12, 3, 10**12, 40], 0.5),
+        ("group numbers may have gaps and be large", [10**12, 3, 10**12, 3], 0.5),
         ("group numbers may be negative", [-1, -1, 0, -7], 0.75),
     ]:
         yield case(says, oracle, torch.tensor(groups), share)

@@ -108,6 +108,8 @@ def load_checkpoint(path: Path) -> dict:
         WeightsError: no such file, a damaged one, or one of another program.
     """
     path = Path(path)
+    if path.is_dir():
+        raise WeightsError(f"{path}: a folder; give the file in it: {path / 'best.pt'}.")
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; give the best.pt in the folder that cli.train wrote (--out).")
     try:
@@ -197,7 +199,7 @@ def ready(weights: str) -> Ready:
     Raises:
         WeightsError: names the file and the remedy.
     """
-    if weights == "coco":
+    if weights.lower() == "coco":
         given = RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1
         names = given.meta["categories"][1:]
         detector = resnet50_retinanet("v2", len(names)).eval()

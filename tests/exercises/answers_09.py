@@ -130,7 +130,7 @@ def cheapest_f1(scores, hits, objects, false_alarm, miss):
     return cheapest_loop(scores, hits, objects, 1.0, 1.0)
 
 
-@wrong("9.3", "the prices exchanged", says="a miss costs nothing")
+@wrong("9.3", "the prices exchanged", says="costs")
 def cheapest_exchanged(scores, hits, objects, false_alarm, miss):
     return cheapest_loop(scores, hits, objects, miss, false_alarm)
 
@@ -164,7 +164,7 @@ def cheapest_one_by_one(scores, hits, objects, false_alarm, miss):
     return levels[(false_alarm * bad + miss * (objects - good)).argmin()].item()
 
 
-@wrong("9.3", "shown only above the threshold", says="")
+@wrong("9.3", "shown only above the threshold", says="a lone hit")
 def cheapest_above(scores, hits, objects, false_alarm, miss):
     cost = {math.inf: miss * objects}
     for level in sorted(set(scores.tolist()), reverse=True):
@@ -180,13 +180,10 @@ def cheapest_tensor(scores, hits, objects, false_alarm, miss):
 
 @wrong("9.3", "scores not sorted", says="scores should be sorted")
 def cheapest_unsorted(scores, hits, objects, false_alarm, miss):
-    best, cheapest, good, bad = math.inf, miss * objects, 0, 0
-    for score, hit in zip(scores.tolist(), hits.tolist(), strict=True):
-        good, bad = good + hit, bad + (not hit)
-        cost = false_alarm * bad + miss * (objects - good)
-        ties = scores == score
-        if ties.sum() > 1 and score != scores[-1]:
-            return cheapest_loop(scores, hits, objects, false_alarm, miss)
+    best, cheapest = math.inf, miss * objects
+    for place, score in enumerate(scores.tolist(), start=1):
+        good = int(hits[:place].sum())
+        cost = false_alarm * (place - good) + miss * (objects - good)
         if cost < cheapest:
             best, cheapest = score, cost
     return best
@@ -240,10 +237,10 @@ def split_all(groups, share):
 
 def _rule(groups, share, order, stop=False, over=False):
     numbers, sizes = groups.unique(return_counts=True)
-    val = torch.zeros(len(groups), dtype=torch.bool, device=groups.device)
+    val, most = torch.zeros(len(groups), dtype=torch.bool, device=groups.device), share * len(groups)
     for place in order(sizes).tolist():
-        fits = int(val.sum()) + (0 if over else int(sizes[place])) <= share * len(groups) - (1 if over else 0)
-        if fits:
+        held = int(val.sum())
+        if held < most if over else held + int(sizes[place]) <= most:
             val |= groups == numbers[place]
         elif stop:
             break
@@ -315,32 +312,29 @@ def labels_id(category_ids, categories):
     return torch.where(torch.isin(category_ids, categories), category_ids, -1)
 
 
-@wrong("9.5", "the id less the smallest one, plus 1", says="gaps")
+@wrong("9.5", "the id less the smallest one, plus 1", says="the second declared category")
 def labels_gap(category_ids, categories):
-    start = categories.min() if len(categories) else 0
-    order = labels_table(category_ids, categories)
-    return torch.where((order > 0) & (categories.diff() > 0).all(), category_ids - start + 1, order).where(
-        torch.tensor(len(categories) != 2 or int(categories[-1]) != 9), order
-    )
+    known = torch.isin(category_ids, categories)
+    return torch.where(known, category_ids - (categories.min() if len(categories) else 0) + 1, -1)
 
 
-@wrong("9.5", "unknown ids are background", says="not declared")
+@wrong("9.5", "unknown ids are background", says="should be −1")
 def labels_background(category_ids, categories):
     return labels_table(category_ids, categories).clamp(min=0)
 
 
-@wrong("9.5", "unknown ids get the first label", says="not declared")
+@wrong("9.5", "unknown ids get the first label", says="should be −1")
 def labels_first(category_ids, categories):
     return labels_table(category_ids, categories).abs()
 
 
-@wrong("9.5", "crashes without categories", says="no declared categories")
+@wrong("9.5", "crashes without categories", says="no objects and no categories")
 def labels_crash(category_ids, categories):
     same = category_ids[:, None] == categories
     return torch.where(same.any(dim=1), same.int().argmax(dim=1) + 1, -1)
 
 
-@wrong("9.5", "unknown ids left out", says="not declared")
+@wrong("9.5", "unknown ids left out", says="should be −1")
 def labels_left_out(category_ids, categories):
     out = labels_table(category_ids, categories)
     return out[out > 0]
