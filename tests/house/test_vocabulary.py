@@ -16,6 +16,8 @@ WANTED = {
     " base rate, anchor, score threshold, softplus",
     7: "feature pyramid, top-down path, lateral connection, upsampling, anchor, group normalisation, batch normalisation,"
     " ablation, fully convolutional, ground truth, receptive field, prior",
+    9: "anchor, best possible recall, confusion matrix, data leakage, distribution shift, transfer learning, score threshold,"
+    " precision, recall, false positive, false negative, overfitting, letterbox",
 }
 PRIVATE = re.compile(
     r"\b(mouths?|gates?|fools?|how-manieth|opens? doors?|ocean|deaf|swallows?|shouts?|claim [BC]\d+)\b"
