@@ -82,13 +82,27 @@ def patience(text: str) -> int:
     return int(text)
 
 
+CALLED = {
+    "prog": "python -m course_lib.cli.train",
+    "usage": "python -m course_lib.cli.train --data FOLDER [--out FOLDER] [options]; all options: --help",
+}
+
+
+def understood(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed words; an error names those that mean nothing, and how a folder is given."""
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        folder = next((word for word in rest if not word.startswith("-")), None)
+        parser.error(
+            f"not understood: {' '.join(rest)}" + (f"; a folder is given as --data {folder}" if folder else "")
+        )
+    return args
+
+
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; options that are not given are None."""
     parser = argparse.ArgumentParser(
-        prog="python -m course_lib.cli.train",
-        usage="python -m course_lib.cli.train --data FOLDER [--out FOLDER] [options]; all options: --help",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, **CALLED
     )
     flag, switch = parser.add_argument, argparse.BooleanOptionalAction
     flag("--data", type=Path, help="the folder, or one COCO JSON file; data/README.md lists the layouts")
@@ -119,12 +133,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--damaged", choices=["raise", "skip"], help="skip leaves out damaged pictures and annotations (raise)")
     flag("--resume", action="store_true", help="go on with the run in --out; its settings are stored there")
     flag("--final-test", action="store_true", help="at the end, score the test split as well; do this once")
-    args, rest = parser.parse_known_args(words)
-    if rest:
-        folder = next((word for word in rest if not word.startswith("-")), None)
-        parser.error(
-            f"not understood: {' '.join(rest)}" + (f"; a folder is given as --data {folder}" if folder else "")
-        )
+    args = understood(parser, words)
     if not args.data and not args.resume:
         parser.error("--data is missing: give the folder with your pictures and annotations, or --resume a run")
     return args
