@@ -344,7 +344,7 @@ def test_a_flat_annotation_that_fits_two_pictures_is_named(tmp_path: Path) -> No
 def test_several_voc_sets_are_asked_for(tmp_path: Path) -> None:
     classic(tmp_path / "VOC2007")
     classic(tmp_path / "VOC2012")
-    with pytest.raises(DataError, match=r"several Pascal VOC sets \(VOC2007, VOC2012\); set COURSE_DATA to one"):
+    with pytest.raises(DataError, match=r"several Pascal VOC sets \(VOC2007, VOC2012\); choose one of them"):
         VOCFolder(tmp_path, "train")
     assert len(VOCFolder(tmp_path / "VOC2012", "train")) == 8
 

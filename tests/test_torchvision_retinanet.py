@@ -23,18 +23,16 @@ from torchvision.ops import FrozenBatchNorm2d, batched_nms, box_iou
 from course_lib.boxes import iou, nms_per_class
 from course_lib.default_boxes import default_boxes
 from course_lib.experiments.detectors import ReferenceRetinaNet, build_retinanet
-from course_lib.experiments.torchvision_retinanet import (
+from course_lib.experiments.torchvision_retinanet import loss_ladder, resnet50_retinanet, to_torchvision
+from course_lib.matching import BACKGROUND, match
+from course_lib.torchvision_weights import (
     NAMES,
     ResNet50Maps,
     from_torchvision,
     key_map,
-    loss_ladder,
-    resnet50_retinanet,
-    to_torchvision,
     torchvision_anchors,
     torchvision_shapes,
 )
-from course_lib.matching import BACKGROUND, match
 
 CLASSES = 3
 BUILD = {"v1": retinanet_resnet50_fpn, "v2": retinanet_resnet50_fpn_v2}

@@ -58,7 +58,7 @@ def size_text(text: str) -> str:
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdigit() and int(part) >= 32 for part in parts):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: give the longer side, such as 256, or height x width, such as 192x256"
+            f"{text!r}: give the longer side, such as 256, or height x width, such as 192x256, each at least 32"
         )
     return text.lower()
 
@@ -82,10 +82,27 @@ def patience(text: str) -> int:
     return int(text)
 
 
+CALLED = {
+    "prog": "python -m course_lib.cli.train",
+    "usage": "python -m course_lib.cli.train --data FOLDER [--out FOLDER] [options]; all options: --help",
+}
+
+
+def understood(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed words; an error names those that mean nothing, and how a folder is given."""
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        folder = next((word for word in rest if not word.startswith("-")), None)
+        parser.error(
+            f"not understood: {' '.join(rest)}" + (f"; a folder is given as --data {folder}" if folder else "")
+        )
+    return args
+
+
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; options that are not given are None."""
     parser = argparse.ArgumentParser(
-        prog="python -m course_lib.cli.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, **CALLED
     )
     flag, switch = parser.add_argument, argparse.BooleanOptionalAction
     flag("--data", type=Path, help="the folder, or one COCO JSON file; data/README.md lists the layouts")
@@ -116,7 +133,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--damaged", choices=["raise", "skip"], help="skip leaves out damaged pictures and annotations (raise)")
     flag("--resume", action="store_true", help="go on with the run in --out; its settings are stored there")
     flag("--final-test", action="store_true", help="at the end, score the test split as well; do this once")
-    args = parser.parse_args(words)
+    args = understood(parser, words)
     if not args.data and not args.resume:
         parser.error("--data is missing: give the folder with your pictures and annotations, or --resume a run")
     return args
@@ -142,6 +159,8 @@ def stored_settings(args: argparse.Namespace) -> dict:
     Raises:
         ValueError: an option is given that says something else than the run.
     """
+    if not (args.out / "last.pt").exists():
+        raise ValueError(f"{args.out}: no run to go on with; start one with --data, or give its folder with --out.")
     settings = load_checkpoint(args.out / "last.pt")["settings"]
     asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr") if key != "size"}
     asked["sides"] = args.anchors

@@ -208,7 +208,7 @@ class Folder:
 
 def choose(root: Path, what: str, choices: Iterable[str]) -> DataError:
     """The error that asks which of several things is meant."""
-    return DataError(f"{root}: {what} ({', '.join(sorted(choices))}); set COURSE_DATA to one of them.")
+    return DataError(f"{root}: {what} ({', '.join(sorted(choices))}); choose one of them (COURSE_DATA, or --data).")
 
 
 def classic_home(root: Path, files: Iterable[str]) -> str | None:

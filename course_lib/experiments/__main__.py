@@ -50,6 +50,10 @@ def main() -> int:
     device, good = choose_device(args.device), True
     for name in experiments if args.name == "all" else [args.name]:
         experiment = experiments[name]
+        if reason := experiment.lacking():
+            print(f"{name}: skipped. {reason}", file=sys.stderr)
+            good &= args.name == "all"
+            continue
         if args.one_run:
             one_run(experiment, args.arm[0], args.seed[0], "cpu" if experiment.cpu_only else device)
             continue

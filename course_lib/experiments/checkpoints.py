@@ -16,11 +16,12 @@ from course_lib.boxes import clip_boxes
 from course_lib.data.transforms import letterbox_picture, unletterbox
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments.detectors import EXTRA, RETINANET, base
-from course_lib.experiments.torchvision_retinanet import from_torchvision, resnet50_retinanet
+from course_lib.experiments.torchvision_retinanet import resnet50_retinanet
 from course_lib.files import write_whole
 from course_lib.progress import is_quiet
 from course_lib.retinanet import RetinaNet
 from course_lib.ssd import SSD
+from course_lib.torchvision_weights import from_torchvision
 from course_lib.weights import WeightsError
 
 KIND = "object detection course, checkpoint 1"
@@ -107,6 +108,8 @@ def load_checkpoint(path: Path) -> dict:
         WeightsError: no such file, a damaged one, or one of another program.
     """
     path = Path(path)
+    if path.is_dir():
+        raise WeightsError(f"{path}: a folder; give the file in it: {path / 'best.pt'}.")
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; give the best.pt in the folder that cli.train wrote (--out).")
     try:
@@ -196,7 +199,7 @@ def ready(weights: str) -> Ready:
     Raises:
         WeightsError: names the file and the remedy.
     """
-    if weights == "coco":
+    if weights.lower() == "coco":
         given = RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1
         names = given.meta["categories"][1:]
         detector = resnet50_retinanet("v2", len(names)).eval()

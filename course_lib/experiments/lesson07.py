@@ -14,8 +14,9 @@ from course_lib.default_boxes import box_shapes, level_shapes
 from course_lib.experiments.detectors import RETINANET, SIDES, ReferenceRetinaNet, build_ssd
 from course_lib.experiments.runner import Experiment
 from course_lib.experiments.standard_run import BATCH, classification, train_and_score
-from course_lib.experiments.torchvision_retinanet import from_torchvision, loss_ladder, resnet50_retinanet
+from course_lib.experiments.torchvision_retinanet import loss_ladder, resnet50_retinanet
 from course_lib.retinanet import RetinaNet
+from course_lib.torchvision_weights import from_torchvision
 from course_lib.weights import load_weights
 
 STEPS = 150

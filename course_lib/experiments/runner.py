@@ -43,6 +43,7 @@ class Experiment:
         outside: arms that must lie outside every band (learning rate 0, shuffled labels, stopped early).
         needs_scenes: whether the result belongs to a version of the scenes.
         cpu_only: nothing is trained, or times are taken: the run knows no other device.
+        lacking: what the run needs and this machine does not have, in words; "" where it can be recorded.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Experiment:
     outside: list[str] = field(default_factory=list)
     needs_scenes: bool = True
     cpu_only: bool = False
+    lacking: Callable[[], str] = str
 
     def seeds_of(self, arm: str) -> list[int]:
         """Seeds of one arm."""

@@ -18,6 +18,8 @@ WANTED = {
     " ablation, fully convolutional, ground truth, receptive field, prior",
     8: "sliding window, region proposal, RoI align, two-stage, single-shot, anchor, default box, responsible, confidence,"
     " translation equivariant, non-maximum suppression|suppression, imbalance, Pareto front",
+    9: "anchor, best possible recall, confusion matrix, data leakage, distribution shift, transfer learning, score threshold,"
+    " precision, recall, false positive, false negative, overfitting, letterbox",
 }
 PRIVATE = re.compile(
     r"\b(mouths?|gates?|fools?|how-manieth|opens? doors?|ocean|deaf|swallows?|shouts?|claim [BC]\d+)\b"

@@ -1,0 +1,215 @@
+"""Checkers of lesson 9: a confusion matrix, boxes turned upright, a threshold for a price, groups, a label map that shipped."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, judged, predict, write
+
+SHIPPED = '''
+def labels_of(category_ids, categories):
+    """Labels of COCO objects, [N], [n] int64 → [N] int64: 1 for the first declared category; −1 for unknown ids."""
+    known = categories.sort().values
+    return torch.searchsorted(known, category_ids)
+'''
+
+MATRIX = ((0, 6, 2), (5, 30, 5), (4, 9, 27))  # rows are the truth, columns what was said; background, cup, key
+HITS, SAID, THERE = MATRIX[1][1], sum(row[1] for row in MATRIX), sum(MATRIX[1])
+TOTAL = sum(sum(row) for row in MATRIX)
+
+predict(
+    "9.1",
+    "precision",
+    right=HITS / SAID,
+    misconceptions=[
+        (HITS / THERE, "that is the recall: of the cups that are there, the share that was found"),
+        (HITS / (SAID - MATRIX[0][1]), "a detection where there is nothing also said cup; the background's row counts"),
+        (HITS / (SAID - MATRIX[2][1]), "a key that was taken for a cup also said cup"),
+        (2 * HITS / (SAID + THERE), "that is F1, which lies between precision and recall"),
+        (
+            HITS / (THERE - MATRIX[1][0]),
+            "you left the missed cups out of the row; but precision is not read along a row",
+        ),
+        (
+            sum(MATRIX[k][k] for k in range(3)) / TOTAL,
+            "that is the share of the diagonal in the whole table; one class is asked for",
+        ),
+        (HITS / (SAID + THERE - HITS), "you put row and column together; precision needs one of them"),
+        (HITS / TOTAL, "the denominator is not the whole table: which detections said cup?"),
+        (MATRIX[2][2] / sum(row[2] for row in MATRIX), "that is the precision of the other class, key"),
+        (SAID / HITS, "turned round: a share is at most 1"),
+    ],
+    otherwise="all detections that said cup stand in one column; which share of them is right?",
+    minutes=4,
+    difficulty=1,
+    tolerance=5e-3,
+)
+
+TURNS = {
+    1: "orientation 1 should change nothing",
+    2: "orientation 2 should mirror left to right",
+    3: "orientation 3 should turn by a half",
+    4: "orientation 4 should mirror top to bottom",
+    5: "orientation 5 should let x and y change places",
+    6: "orientation 6 should turn a quarter clockwise",
+    7: "orientation 7 should mirror along the other diagonal",
+    8: "orientation 8 should turn a quarter anticlockwise",
+}
+
+
+@write("9.2", "upright_boxes", minutes=25, difficulty=3)
+def upright_boxes(draw: Draw) -> Iterator[Case]:
+    """Oracle: each box is painted into a picture of its own, Pillow turns the picture, and the paint is measured."""
+
+    def oracle(boxes: Tensor, image_size: tuple[int, int], orientation: int) -> Tensor:
+        height, width = image_size
+        out = []
+        for x1, y1, x2, y2 in boxes.long().tolist():
+            paint = np.zeros((height, width), dtype=np.uint8)
+            paint[y1:y2, x1:x2] = 255
+            picture = Image.fromarray(paint)
+            picture.getexif()[0x0112] = orientation
+            rows, columns = np.nonzero(np.asarray(ImageOps.exif_transpose(picture)))
+            out.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        return boxes.new_tensor(np.array(out)).reshape(-1, 4)
+
+    small = [[1.0, 0.0, 3.0, 1.0]]
+    for orientation in (1, 2, 4, 3, 5, 6, 8, 7):
+        yield case(TURNS[orientation], oracle, torch.tensor(small), (4, 6), orientation)
+    for orientation in (2, 4, 6, 7, 8):
+        yield case(f"a high picture: {TURNS[orientation]}", oracle, torch.tensor(small), (7, 3), orientation)
+    for orientation in (1, 3, 6):
+        yield case("no boxes should give [0, 4]", oracle, torch.zeros(0, 4), (4, 6), orientation)
+    for orientation in range(1, 9):
+        yield case(
+            "the whole picture should stay the whole picture",
+            oracle,
+            torch.tensor([[0.0, 0, 6, 4]]),
+            (4, 6),
+            orientation,
+        )
+    for orientation in range(1, 9):
+        wide, high = draw.integer(40, 60), draw.integer(20, 35)
+        size = (high, wide) if orientation % 2 else (wide, high)
+        boxes = draw.boxes(4, size[1], size[0])
+        yield case("every box should be turned with its picture", oracle, boxes, size, orientation)
+
+
+@write("9.3", "cheapest_threshold", minutes=20, difficulty=2)
+def cheapest_threshold(draw: Draw) -> Iterator[Case]:
+    """Oracle: every threshold in turn, from infinity down, each detection looked at on its own."""
+
+    def oracle(scores: list[float], hits: list[bool], objects: int, false_alarm: float, miss: float) -> float:
+        best, cheapest = math.inf, miss * objects
+        for threshold in sorted(set(scores), reverse=True):
+            shown = [hit for score, hit in zip(scores, hits, strict=True) if score >= threshold]
+            cost = false_alarm * shown.count(False) + miss * (objects - shown.count(True))
+            if cost < cheapest:
+                best, cheapest = threshold, cost
+        return best
+
+    def held(says: str, scores: list, hits: list, objects: int, false_alarm: float, miss: float) -> Case:
+        table = torch.tensor(scores, dtype=torch.float32)
+
+        def judge(
+            result: object, scores: Tensor, hits: Tensor, objects: int, false_alarm: float, miss: float
+        ) -> str | None:
+            right = oracle(scores.tolist(), hits.tolist(), objects, false_alarm, miss)
+            if isinstance(result, Tensor):
+                return "the result should be a Python float, yours is a tensor: `.item()` makes a number of it"
+            if not isinstance(result, float):
+                return f"the result should be a Python float, yours is {type(result).__name__}"
+            close = result == right or abs(result - right) <= 1e-6
+            return None if close else f"yours gives {result:.6g}, right is {right:.6g}"
+
+        return judged(says, judge, table, torch.tensor(hits, dtype=torch.bool), objects, false_alarm, miss)
+
+    yield held("a lone hit should be shown", [0.5], [True], 1, 1.0, 1.0)
+    yield held("a lone false alarm should not be shown", [0.5], [False], 1, 1.0, 1.0)
+    yield held("a dear miss should lower the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 1.0, 4.0)
+    yield held("a dear false alarm should raise the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 4.0, 1.0)
+    yield held("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0)
+    yield held("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0)
+    yield held("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0)
+    yield held("scores should be sorted first", [0.25, 0.5], [False, True], 1, 1.0, 1.0)
+    yield held("equal scores should be shown together", [0.5, 0.5], [True, False], 1, 2.0, 1.0)
+    yield held("equal scores should be shown together", [0.5, 0.5, 0.25], [False, True, True], 2, 1.0, 1.0)
+    yield held("a second hit behind false alarms may be worth it", [0.875, 0.5, 0.25], [True, False, True], 3, 1.0, 2.0)
+    yield held("objects without any detection should cost the same everywhere", [0.5], [True], 9, 1.0, 0.125)
+    yield held("without detections the threshold should be infinite", [], [], 3, 1.0, 1.0)
+    yield held("without objects nothing should be shown", [0.5, 0.25], [False, False], 0, 1.0, 1.0)
+    for count in (6, 9, 14, 30):
+        scores = (draw.integers(count, high=count) / 16).tolist()
+        hits = (draw.integers(count, high=3) > 0).tolist()
+        prices = (draw.integers(2, low=1, high=33) / 8).tolist()
+        yield held("the cheapest threshold should be found", scores, hits, sum(hits) + draw.integer(0, 4), *prices)
+
+
+@write("9.4", "split_groups", minutes=20, difficulty=2)
+def split_groups(draw: Draw) -> Iterator[Case]:
+    """Oracle: the groups one by one, by the rule, with plain lists."""
+
+    def oracle(groups: Tensor, share: float) -> Tensor:
+        members = groups.tolist()
+        waiting = sorted(set(members), key=lambda group: (-members.count(group), group))
+        chosen: list[int] = []
+        for group in waiting:
+            if sum(members.count(one) for one in [*chosen, group]) <= share * len(members):
+                chosen.append(group)
+        return torch.tensor([group in chosen for group in members], dtype=torch.bool, device=groups.device)
+
+    for says, groups, share in [
+        ("with share 0 nothing should be val", [4], 0.0),
+        ("with share 1 all should be val", [4, 4, 9], 1.0),
+        ("val should hold at most its share, never more", [1, 1], 0.25),
+        ("a group should lie on one side", [2, 5, 2, 5], 0.25),
+        ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 5, 2], 0.5),
+        ("the largest group should come first", [1, 2, 2, 2, 3, 3, 4, 4], 0.5),
+        ("of equally large groups the smaller number should come first", [8, 3, 3, 8], 0.5),
+        ("pictures of one group need not stand together", [7, 3, 3, 7, 3, 5, 3, 9], 0.375),
+        ("group numbers may have gaps and be large", [10**12, 3, 10**12, 3], 0.5),
+        ("group numbers may be negative", [-4, -4, -9], 0.25),
+    ]:
+        yield case(says, oracle, torch.tensor(groups), share)
+    for share in (0.0, 0.5, 1.0):
+        yield case("without pictures there should be nothing", oracle, torch.zeros(0, dtype=torch.int64), share)
+    for count, kinds, eighths in ((10, 4, 3), (24, 7, 2), (40, 6, 5), (64, 20, 1)):
+        groups = draw.integers(count, high=kinds) * 3 - 4
+        yield case("whole groups should fill val, largest first", oracle, groups, eighths / 8)
+
+
+@fix("9.5", "labels_of", stub=SHIPPED, minutes=15, difficulty=2)
+def labels_of(draw: Draw) -> Iterator[Case]:
+    """Oracle: each object's id is looked up in the list of declared ids."""
+
+    def oracle(category_ids: Tensor, categories: Tensor) -> Tensor:
+        declared = categories.tolist()
+        labels = [declared.index(one) + 1 if one in declared else -1 for one in category_ids.tolist()]
+        return torch.tensor(labels, dtype=torch.int64, device=category_ids.device)
+
+    for says, ids, categories in [
+        ("the first declared category should be 1, since 0 is background", [4], [4]),
+        ("the second declared category should be 2", [9], [4, 9]),
+        ("the file's order should count, not the ids' size", [2], [7, 2]),
+        ("gaps between ids should not matter", [90], [1, 90]),
+        ("an id that is not declared should be −1", [5], [7, 2, 90]),
+        ("an id below all declared ones should be −1", [1], [7, 2]),
+        ("an id above all declared ones should be −1", [99], [7, 2]),
+        ("ids may start at 0", [0, 1], [0, 1]),
+        ("every object should get its own label", [2, 90, 7, 5, 2], [7, 2, 90]),
+    ]:
+        yield case(says, oracle, torch.tensor(ids), torch.tensor(categories))
+    nothing = torch.zeros(0, dtype=torch.int64)
+    yield case("no objects should give [0]", oracle, nothing, torch.tensor([7, 2]))
+    yield case("with no declared categories every id should be −1", oracle, torch.tensor([3, 1]), nothing)
+    yield case("no objects and no categories should give [0]", oracle, nothing, nothing)
+    for n, count in ((4, 6), (12, 20), (80, 40)):
+        order = torch.randperm(2 * n, generator=draw.generator)[:n] + 1
+        yield case("every object should get its own label", oracle, draw.integers(count, low=0, high=2 * n + 3), order)
+
+
+explain("9.6", minutes=10, difficulty=2)
