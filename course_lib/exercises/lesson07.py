@@ -78,6 +78,18 @@ predict(
         ),
         (_cells(*FULL, (4, *STRIDES[:4])) * PER_CELL, "P3 has stride 8, not 4; level k has stride 2 to the power of k"),
         (
+            _cells(*FULL, STRIDES[1:]) * PER_CELL,
+            "P3 is missing, the finest level; it has more anchors than all others together",
+        ),
+        (
+            sum(_cells(*FULL, STRIDES[:1]) // 2**k for k in range(5)) * PER_CELL,
+            "from one level to the next rows and columns are both halved, so a quarter of the cells is left",
+        ),
+        (_cells(FULL[0], PICTURE[1]) * PER_CELL, "the width is padded as well: 260 is no multiple of 128"),
+        (_cells(PICTURE[0], FULL[1]) * PER_CELL, "the height is padded as well: 100 is no multiple of 128"),
+        (_cells(128, 512) * PER_CELL, "multiples of 128, not powers of 2: after 256 the next one is smaller than 512"),
+        (FULL[0] * FULL[1] * PER_CELL, "a cell of a map is not a pixel: its sides are as long as the level's stride"),
+        (
             _cells(*FULL) * PER_CELL * 5,
             "nine anchors stand in a cell of one level; the five levels are in your sum already",
         ),
@@ -122,21 +134,43 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
         ("the finer new map, pooled, should be added to the next map", [[3.0]], [[5.0]]),
         ("outside the map there is nothing, no 0 either", [[-3.0]], [[5.0]]),
         ("each new map should be made from the new one before it", [[3.0]], [[5.0]], [[7.0]]),
+        ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7]], [[10.0]]),
+        ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7]], [[10.0]]),
         ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 5, 2]], [[10.0, 20]]),
         ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7, 2, 3]], [[10.0, 20]]),
         ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [5], [2]], [[10.0], [20]]),
         ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7], [2], [3]], [[10.0], [20]]),
+        ("cell c should look at the columns 2c − 1 to 2c + 1", [[4.0, 0, 0]], [[1.0, 2]]),
+        ("cell r should look at the rows 2r − 1 to 2r + 1", [[4.0], [0], [0]], [[1.0], [2]]),
+        ("the corners of a window should count as well", [[1.0, 2], [3, 9]], [[10.0]]),
         ("outside the map there is nothing, no 0 either", [[-4.0, -2, -7]], [[1.0, 2]]),
         ("a large number should reach every coarser map", [[9.0, 0, 0, 0, 0]], [[0.0, 0, 0]], [[0.0, 1]], [[0.5]]),
         ("outside the map there is nothing, no other number either", [[-4000.0, -2000, -7000]], [[1.0, 2]]),
+        ("outside the map there is nothing, no other number either", [[-4e7, -2e7, -7e7]], [[1.0, 2]]),
+        ("there may be any number of maps", *([[float(k)]] for k in (1, 2, 4, 8, 16, 32, 64, 128))),
         ("each new map should be made from the new one before it", [[4.0, 0, 0]], [[0.0, 3]], [[1.0]]),
         ("sides may be odd", [[1.0, 8, 2], [6, -3, 4]], [[0.5, 1.5]]),
     ]:
         yield case(says, oracle, grids(*maps))
+    single = [one.double() for one in grids([[100000.0]], [[-100000.0]])]
+    single[0] += 0.1
+    yield case("float64 numbers should be added in float64", oracle, single)
     yield case("no pictures should give maps [0, C, H, W]", oracle, pyramid(0, 3, 5, 4, 3))
     yield case("channels should be kept apart", oracle, pyramid(1, 2, 3, 2, 2))
     yield case("pictures should be kept apart", oracle, pyramid(2, 1, 2, 3, 2))
-    for b, c, height, width, levels in ((2, 3, 5, 7, 3), (1, 4, 8, 6, 2), (3, 2, 9, 4, 4), (2, 2, 6, 13, 5)):
+    # More than 24 numbers: the slopes of fewer are asked for, and they need numbers in order.
+    turned = [one.contiguous(memory_format=torch.channels_last) for one in pyramid(2, 2, 2, 3, 2)]
+    yield case("the numbers of a map may lie in memory in another order (channels last)", oracle, turned)
+    # More than 100 numbers: with fewer the slopes are asked for, and a small step is lost beside such a number.
+    low = [one.abs() * -1e30 - 1e30 for one in pyramid(1, 1, 11, 9, 2)]
+    yield case("outside the map there is nothing, no other number either", oracle, low)
+    for b, c, height, width, levels in (
+        (2, 2, 3, 5, 2),
+        (2, 3, 5, 7, 3),
+        (1, 4, 8, 6, 2),
+        (3, 2, 9, 4, 4),
+        (2, 2, 6, 13, 5),
+    ):
         yield case(
             "every new map should be the given one plus the pooled new one before it",
             oracle,
@@ -149,25 +183,33 @@ RESCUES = [
     ("an anchor with at least 0.5 should take the object that it overlaps most", [[0.75]]),
     ("an object's best anchor should be its own, however small the overlap", [[0.125]]),
     ("an object's best anchor should be its own, however small the overlap", [[1e-5]]),
+    ("an object's best anchor should be its own, however small the overlap", [[1e-30]]),
     ("an object that overlaps nothing should get no anchor", [[0.0]]),
     ("an object that overlaps nothing should get no anchor", [[0.0, 0.0]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.25], [0.375]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.875], [0.625]]),
     ("of two objects that claim one anchor with equal overlaps the first should get it", [[0.25], [0.25]]),
     ("an object should get all anchors on which its overlap is largest", [[0.25, 0.25]]),
+    ("an object should get all anchors on which its overlap is largest, however many", [[0.25, 0.25, 0.25]]),
     ("only the largest overlap of an object should count, not one that is nearly as large", [[0.25, 0.2499]]),
+    ("only the largest overlap of an object should count, not one that is nearly as large", [[0.25, 0.2499999]]),
     ("exactly 0.5 should be enough for an anchor", [[0.75, 0.5]]),
     ("exactly 0.4 should be ignored, not background", [[0.75, 0.4]]),
     ("an anchor below 0.4 should be background", [[0.75, 0.375]]),
+    ("an anchor below 0.4 should be background", [[0.75, 0.3999999]]),
     ("an anchor from 0.4 to below 0.5 should be ignored", [[0.75, 0.4375]]),
+    ("an anchor from 0.4 to below 0.5 should be ignored", [[0.75, 0.4999999]]),
     ("a rescued anchor should go to the object that needs it", [[0.75, 0.625], [0.0, 0.25]]),
     ("a rescued anchor should go to the object that needs it", [[0.0, 0.25], [0.75, 0.625]]),
     ("a rescued anchor should go to the object that needs it", [[0.75, 0.4375], [0.0, 0.25]]),
+    ("a rescued anchor should go to the object that needs it", [[0.75, 0.25], [0.0, 0.25]]),
+    ("a rescued anchor should go to the object that needs it", [[1.0, 0.875], [0.0, 0.25]]),
     (
         "an object with a large overlap should be rescued as well where another one overlaps its anchor more",
         [[0.75, 0.875], [0.5625, 0.0]],
     ),
     ("an object that overlaps nothing should leave all anchors to the others", [[0.75, 0.25], [0.0, 0.0]]),
+    ("an object that overlaps nothing should leave all anchors to the others", [[0.25, 0.0], [0.0, 0.0]]),
     ("an object that overlaps nothing should leave all anchors to the others", [[0.0, 0.0], [0.625, 0.4375]]),
     ("an object that loses its anchor to another should not take its second best", [[0.375, 0.25], [0.5, 0.125]]),
     ("an object that loses one of its anchors should keep the other", [[0.25, 0.25], [0.5, 0.125]]),
@@ -210,6 +252,8 @@ def match_with_rescue(draw: Draw) -> Iterator[Case]:
     yield case("without objects every anchor should be background", oracle, torch.zeros(0, 3))
     yield case("without anchors the result should be [0]", oracle, torch.zeros(2, 0))
     yield case("without objects and anchors the result should be [0]", oracle, torch.zeros(0, 0))
+    turned = torch.tensor([[0.75, 0.25], [0.5, 0.125], [0.0, 0.375]]).T
+    yield case("the numbers of the table may lie in memory in another order (transposed)", oracle, turned)
     lost = table(4, 7, 30)
     lost[2] = 0
     yield case("an object that overlaps nothing should leave all anchors to the others", oracle, lost)
@@ -226,6 +270,14 @@ LEVELS = [
     ("the area should count, not one side", [[3.0, 5, 7, 69]], 32.0, 4, 2, 6),
     ("the area should count, not one side", [[3.0, 5, 131, 13]], 32.0, 4, 2, 6),
     ("a box a little smaller than the canonical size should go one level down", [[3.0, 5, 35, 36]], 32.0, 4, 2, 6),
+    (
+        "a box a little smaller than the canonical size should go one level down",
+        [[0.0, 0, 2000, 1999]],
+        2000.0,
+        4,
+        2,
+        6,
+    ),
     ("a box a little larger than the canonical size should stay on its level", [[3.0, 5, 35, 45]], 32.0, 4, 2, 6),
     ("a box should stay on its level up to twice the canonical size", [[3.0, 5, 66, 68]], 32.0, 4, 2, 6),
     (
@@ -249,7 +301,18 @@ LEVELS = [
     ("a box without height should go to the lowest level", [[7.0, 9, 700, 9]], 32.0, 4, 3, 5),
     ("a box without width should go to the lowest level", [[7.0, 9, 7, 700]], 32.0, 4, 3, 5),
     ("a box without width and height should go to the lowest level", [[7.0, 9, 7, 9]], 32.0, 4, 1, 5),
+    ("a box without area should go to the lowest level, however far below", [[7.0, 9, 7, 9]], 32.0, 60, 1, 62),
+    (
+        "every box should get its own level, next to one without area as well",
+        [[3.0, 5, 35, 37], [7, 9, 7, 9], [3, 5, 67, 69]],
+        32.0,
+        4,
+        2,
+        6,
+    ),
     ("any canonical size and level should work", [[3.0, 5, 35, 37]], 64.0, 5, 2, 6),
+    ("on a boundary the box should get the coarser level", [[10.0, 10, 458, 458]], 224.0, 4, 2, 6),
+    ("on a boundary the box should get the coarser level", [[10.0, 10, 906, 234]], 224.0, 4, 2, 6),
     ("any canonical size and level should work", [[10.0, 10, 110, 60]], 224.0, 4, 0, 6),
     ("with one level alone every box should get it", [[0.0, 0, 16, 16], [0, 0, 99, 99]], 32.0, 4, 3, 3),
     ("the canonical level may lie outside the pyramid", [[0.0, 0, 16, 16], [0, 0, 99, 99]], 32.0, 1, 2, 6),
@@ -339,12 +402,36 @@ def group_norm(draw: Draw) -> Iterator[Case]:
         ("`groups` is the number of groups, not of their channels",
          [[[[1.0]], [[5]], [[2]], [[20]], [[22]], [[27]]]], 2, 1.0),
         ("weight and bias belong to channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+        ("weight and bias belong to channels", [[[[1.0], [3]], [[5], [7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+        ("weight and bias belong to channels", [[[[1.0]], [[3]]], [[[5]], [[13]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+        ("weight and bias belong to channels",
+         [[[[1.0]], [[3]], [[20]], [[28]]]], 2, 3.0, [1.0, 2, 3, 4], [10.0, 20, 30, 40]),
         ("the result should be taken times the weight, then the bias should be added", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
+        ("a weight may be negative", [[[[1.0, 5]]]], 1, 5.0, [-6.0]),
         ("each picture should be normalised by itself", [[[[1.0, 5]]], [[[20, 28]]]], 1, 5.0),
         ("all rows and columns should count", [[[[1.0, 2], [4, 9]]]], 1, 2.0),
         ("numbers far from 0 should be normalised as precisely as others", far, 1, 4.0),
+        ("numbers far from 0 should be normalised as precisely as others",
+         [[[[5001.0, 5003]], [[-5000, -5007]]]], 2, 4.0),
+        ("numbers far from 0 should be normalised as precisely as others",
+         [[[[5001.0, 5003]]], [[[-5000, -5007]]]], 1, 4.0),
     ]:  # fmt: skip
         yield case(says, oracle, *plain(*given))
+    large = [[[[9999991.0, 9999992, 9999997], [9999984, 9999990, 9999988], [9999995, 9999999, 9999986]]]]
+    x, groups, scale, shift, eps = plain(large, 1, 0.25)
+    yield case(
+        "float64 numbers should be normalised in float64",
+        oracle,
+        x.double(),
+        groups,
+        scale.double(),
+        shift.double(),
+        eps,
+    )
+    # More than 24 numbers: the slopes of fewer are asked for, and they need numbers in order.
+    turned = draw.normal(2, 4, 2, 2, scale=3).contiguous(memory_format=torch.channels_last)
+    says = "the numbers of x may lie in memory in another order (channels last)"
+    yield case(says, oracle, turned, 2, draw.normal(4), draw.normal(4), 0.5)
     none = torch.zeros(0, 4, 2, 3)
     yield case("no pictures should give [0, C, H, W]", oracle, none, 2, draw.normal(4), draw.normal(4), 0.1)
     for b, channels, height, width, groups, eps in (

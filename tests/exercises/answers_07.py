@@ -1,5 +1,6 @@
 """Wrong and right answers to lesson 7's exercises."""
 
+import itertools
 import math
 
 import torch
@@ -264,7 +265,7 @@ def bottom_up_numbers(maps):
     return [torch.tensor(m.tolist()).to(m).reshape(m.shape) for m in bottom_up_pooled(maps)]
 
 
-@wrong("7.2", "pooled in single precision", says="dtype", only_behaviour=True)
+@wrong("7.2", "pooled in single precision", says="float64", only_behaviour=True)
 def bottom_up_single(maps):
     return bottom_up_pooled([m.float() for m in maps])
 
@@ -272,6 +273,259 @@ def bottom_up_single(maps):
 @wrong("7.2", "a tuple", says="should be a list")
 def bottom_up_tuple(maps):
     return tuple(bottom_up_pooled(maps))
+
+
+@right("7.2", "the maximum over windows from unfold, one axis after the other")
+def bottom_up_windows(maps):
+    def pool(finer, _):
+        for axis in (2, 3):
+            framed = F.pad(finer, (0, 0, 1, 1) if axis == 2 else (1, 1), value=-math.inf)
+            finer = framed.unfold(axis, 3, 2).amax(dim=-1)
+        return finer
+
+    return _climb(maps, pool)
+
+
+@right("7.2", "cell by cell, the windows cut at the edges")
+def bottom_up_cells(maps):
+    def pool(finer, given):
+        out = torch.zeros_like(given)
+        for r in range(given.shape[2]):
+            for c in range(given.shape[3]):
+                window = finer[..., max(2 * r - 1, 0) : 2 * r + 2, max(2 * c - 1, 0) : 2 * c + 2]
+                out[..., r, c] = window.flatten(2).max(dim=2).values
+        return out
+
+    return _climb(maps, pool)
+
+
+@right("7.2", "pooled with rows and columns to spare, then cut to size")
+def bottom_up_cropped(maps):
+    def pool(finer, given):
+        return F.max_pool2d(finer, 3, 2, 1, ceil_mode=True)[:, :, : given.shape[2], : given.shape[3]]
+
+    return _climb(maps, pool)
+
+
+@right("7.2", "the places of the largest numbers, then gathered")
+def bottom_up_gathered(maps):
+    def pool(finer, given):
+        _, at = F.max_pool2d(finer.detach(), 3, 2, 1, return_indices=True)
+        return finer.flatten(2).gather(2, at.flatten(2)).reshape(given.shape)
+
+    return _climb(maps, pool)
+
+
+@right("7.2", "accumulated, with the smallest number there is as a frame")
+def bottom_up_accumulated(maps):
+    def step(new, given):
+        framed = F.pad(new, (1, 1, 1, 1), value=torch.finfo(new.dtype).min)
+        return given + F.max_pool2d(framed, kernel_size=3, stride=2)
+
+    return list(itertools.accumulate(maps, step))
+
+
+@right("7.2", "minus the smallest of the negatives, as one-dimensional pooling")
+def bottom_up_flat(maps):
+    def along(x):
+        rows = F.max_pool1d(x.flatten(0, 2)[:, None], 3, 2, 1)
+        return rows.reshape(*x.shape[:3], rows.shape[-1])
+
+    def pool(finer, _):
+        if not len(finer):
+            return _pool(finer)
+        return along(along(finer).transpose(2, 3)).transpose(2, 3)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "a frame of minus one million", says="no other number either")
+def bottom_up_million_frame(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=-1e6), 3, 2))
+
+
+@wrong("7.2", "a frame of minus one billion", says="no other number either")
+def bottom_up_billion_frame(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=-1e9), 3, 2))
+
+
+@wrong("7.2", "a frame of the smallest number of the whole batch less one, a zero on top", says="no 0 either")
+def bottom_up_min_frame(maps):
+    def pool(finer, _):
+        low = min(0.0, float(finer.min()) + 1) if finer.numel() else 0.0
+        return F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=low), 3, 2)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "five maps, written out one after the other", says="any number of maps")
+def bottom_up_five_maps(maps):
+    n = list(maps)
+    if len(maps) > 1:
+        n[1] = maps[1] + _pool(n[0])
+    if len(maps) > 2:
+        n[2] = maps[2] + _pool(n[1])
+    if len(maps) > 3:
+        n[3] = maps[3] + _pool(n[2])
+    if len(maps) > 4:
+        n[4] = maps[4] + _pool(n[3])
+    return n
+
+
+@wrong("7.2", "the window has the shape of a cross", says="corners")
+def bottom_up_cross(maps):
+    def pool(finer, _):
+        across = F.max_pool2d(finer[:, :, ::2], (1, 3), (1, 2), (0, 1))
+        down = F.max_pool2d(finer[:, :, :, ::2], (3, 1), (2, 1), (1, 0))
+        return torch.maximum(across, down)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "the window is a row and a column, added up", says="corners")
+def bottom_up_cross_sum(maps):
+    def pool(finer, _):
+        across = F.max_pool2d(finer[:, :, ::2], (1, 3), (1, 2), (0, 1))
+        down = F.max_pool2d(finer[:, :, :, ::2], (3, 1), (2, 1), (1, 0))
+        return across + down - finer[:, :, ::2, ::2]
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "windows of five", says="columns 2c")
+def bottom_up_window_five(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(finer, 5, 2, 2))
+
+
+@wrong("7.2", "windows of five along the rows' axis only", says="rows 2r")
+def bottom_up_window_five_rows(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(finer, (5, 3), 2, (2, 1)))
+
+
+@wrong("7.2", "the last row and column of an even side are left out", says="columns 2c")
+def bottom_up_last_even(maps):
+    def pool(finer, _):
+        height, width = finer.shape[2:]
+        return _pool(finer[:, :, : height - (height % 2 == 0) or 1, : width - (width % 2 == 0) or 1])
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "rounded up by PyTorch too", says="should have shape")
+def bottom_up_ceil(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(finer, 3, 2, 1, ceil_mode=True))
+
+
+@wrong("7.2", "unfold, whose frame is made of zeros", says="no 0 either")
+def bottom_up_unfold(maps):
+    def pool(finer, given):
+        if not len(finer):
+            return torch.zeros_like(given)
+        b, c = finer.shape[:2]
+        return F.unfold(finer, 3, padding=1, stride=2).reshape(b, c, 9, *given.shape[2:]).amax(dim=2)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "what was pooled goes on alone, without the map between", says="from the new one before it")
+def bottom_up_pooled_chain(maps):
+    new, pooled = [maps[0]], maps[0]
+    for given in maps[1:]:
+        pooled = _pool(pooled)
+        new.append(given + pooled)
+    return new
+
+
+@wrong("7.2", "one list for all calls", says="a list of")
+def bottom_up_default_list(maps, new=[]):  # noqa: B006
+    for i, given in enumerate(maps):
+        new.append(given + _pool(new[-1]) if i else given)
+    return new
+
+
+@wrong("7.2", "the first picture's pooled map for all pictures", says="pictures should be kept apart")
+def bottom_up_first_picture(maps):
+    return _climb(maps, lambda finer, _: _pool(finer[:1]))
+
+
+@wrong("7.2", "the first channel's pooled map for all channels", says="channels should be kept apart")
+def bottom_up_first_channel(maps):
+    return _climb(maps, lambda finer, _: _pool(finer[:, :1]))
+
+
+@wrong("7.2", "the finest map is detached", says="gradient should flow", only_behaviour=True)
+def bottom_up_first_detached(maps):
+    return bottom_up_pooled([maps[0].detach(), *maps[1:]])
+
+
+@wrong("7.2", "detached from the second step on", says="gradient should flow", only_behaviour=True)
+def bottom_up_chain_detached(maps):
+    new = [maps[0]]
+    for i, given in enumerate(maps[1:]):
+        new.append(given + _pool(new[-1].detach() if i else new[-1]))
+    return new
+
+
+@wrong("7.2", "the given maps are taken as constants", says="gradient should flow", only_behaviour=True)
+def bottom_up_given_detached(maps):
+    return _climb([maps[0]] + [m.detach() for m in maps[1:]], _pool)
+
+
+@wrong("7.2", "`view` puts pictures and channels together", says="in another order", only_behaviour=True)
+def bottom_up_view(maps):
+    def pool(finer, given):
+        b, c, height, width = finer.shape
+        return _pool(finer.view(b * c, 1, height, width)).view(given.shape)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "single precision inside, then back", says="float64", only_behaviour=True)
+def bottom_up_single_back(maps):
+    return [m.to(maps[0].dtype) for m in bottom_up_pooled([m.float() for m in maps])]
+
+
+@wrong("7.2", "a frame made on the CPU", says="device", only_behaviour=True)
+def bottom_up_cpu_frame(maps):
+    def pool(finer, _):
+        b, c, height, width = finer.shape
+        framed = torch.full((b, c, height + 2, width + 2), -torch.inf, dtype=finer.dtype)
+        framed[:, :, 1:-1, 1:-1] = finer
+        return F.max_pool2d(framed, 3, 2)
+
+    return _climb(maps, pool)
+
+
+@wrong("7.2", "only the coarsest map is changed in place", says="input should stay", only_behaviour=True)
+def bottom_up_last_in_place(maps):
+    new = bottom_up_pooled(maps[:-1]) if len(maps) > 1 else []
+    last = maps[-1]
+    if new:
+        last += _pool(new[-1])
+    return [*new, last]
+
+
+@wrong("7.2", "maps are taken out of the given list", says="input should stay", only_behaviour=True)
+def bottom_up_popped(maps):
+    new = [maps.pop(0)]
+    while maps:
+        new.append(maps.pop(0) + _pool(new[-1]))
+    return new
+
+
+@wrong("7.2", "where a batch is empty, no maps", says="no pictures")
+def bottom_up_empty_list(maps):
+    return bottom_up_pooled(maps) if len(maps[0]) else []
+
+
+@wrong("7.2", "where a batch is empty, maps of the finest size", says="no pictures")
+def bottom_up_empty_sizes(maps):
+    return bottom_up_pooled(maps) if len(maps[0]) else [torch.zeros_like(maps[0]) for _ in maps]
+
+
+@wrong("7.2", "pooled without regard to signs", says="no 0 either")
+def bottom_up_absolute(maps):
+    return _climb(maps, lambda finer, _: _pool(finer.abs()))
 
 
 # --- 7.3 match_with_rescue ---------------------------------------------------------------------------------------
@@ -623,6 +877,257 @@ def rescue_in_place(overlap):
     return full
 
 
+@right("7.3", "sorted by overlap, then written from the weakest to the strongest")
+def rescue_written(overlap):
+    _, matches = _thresholds(overlap)
+    claims = [(overlap[i, j].item(), -i, j) for i, j in _claims(overlap).nonzero().tolist()]
+    for _, minus, j in sorted(claims):
+        matches[j] = -minus
+    return matches
+
+
+@right("7.3", "with a row of background put on top")
+def rescue_row_on_top(overlap):
+    if overlap.shape[1] == 0:
+        return overlap.new_empty(0, dtype=torch.long)
+    padded = torch.cat(
+        [torch.zeros_like(overlap[:1]) if len(overlap) else overlap.new_zeros(1, overlap.shape[1]), overlap]
+    )
+    top = padded.amax(dim=1, keepdim=True)
+    claims = padded * ((padded == top) & (top > 0))
+    owner = claims.argmax(dim=0) - 1
+    best = padded.amax(dim=0)
+    favourite = padded.argmax(dim=0) - 1
+    return torch.where(owner >= 0, owner, torch.where(best >= 0.5, favourite, -1 - (best >= 0.4).long()))
+
+
+@right("7.3", "column by column, with the best of the claims chosen by max")
+def rescue_columns(overlap):
+    tops = [max(row, default=0) for row in overlap.tolist()]
+    found = []
+    for column in zip(*overlap.tolist(), strict=True) if len(overlap) else [()] * overlap.shape[1]:
+        claims = [(o, -i) for i, (o, top) in enumerate(zip(column, tops, strict=True)) if o == top > 0]
+        strong = [(o, -i) for i, o in enumerate(column) if o >= 0.5]
+        who = max(claims or strong, default=None)
+        found.append(-who[1] if who else -2 if any(o >= 0.4 for o in column) else -1)
+    return overlap.new_tensor(found, dtype=torch.int64)
+
+
+@right("7.3", "overlaps of 0 marked as not a number, largest by scatter")
+def rescue_scatter(overlap):
+    n, m = overlap.shape
+    if n == 0 or m == 0:
+        return torch.full_like(overlap.sum(dim=0), -1).long()
+    i, j = _claims(overlap).nonzero(as_tuple=True)
+    strength = overlap.new_zeros(m).scatter_reduce(0, j, overlap[i, j], "amax")
+    won = overlap[i, j] == strength[j]
+    owner = torch.full((m,), n, device=overlap.device).scatter_reduce(0, j[won], i[won], "amin")
+    return torch.where(owner < n, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "nearly equal counts as equal", says="nearly as large")
+def rescue_isclose(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    claims = torch.isclose(overlap, overlap.amax(dim=1, keepdim=True)) & (overlap > 0)
+    strength, owner = (overlap * claims).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "rescued above one millionth", says="however small the overlap")
+def rescue_above_millionth(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    strength, owner = (overlap * _claims(overlap)).max(dim=0)
+    return torch.where(strength > 1e-6, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "rescued above the smallest step at 1", says="however small the overlap")
+def rescue_above_eps(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    strength, owner = (overlap * _claims(overlap)).max(dim=0)
+    return torch.where(strength > torch.finfo(torch.float32).eps, owner, _thresholds(overlap)[1])
+
+
+def _banded(overlap, low, high):
+    """Right but for the thresholds: masks of the columns' largest overlaps."""
+    if overlap.numel() == 0:
+        return _none(overlap)
+    best, who = overlap.max(dim=0)
+    strength, owner = (overlap * _claims(overlap)).max(dim=0)
+    rest = torch.where(high(best), who, torch.where(low(best), -2, -1))
+    return torch.where(strength > 0, owner, rest)
+
+
+@wrong("7.3", "thresholds on rounded overlaps", says="below 0.4 should be background")
+def rescue_rounded(overlap):
+    return _banded(overlap, lambda b: b.round(decimals=2) >= 0.4, lambda b: b.round(decimals=2) >= 0.5)
+
+
+@wrong("7.3", "a little less than 0.5 is enough", says="below 0.5 should be ignored")
+def rescue_less_than_half(overlap):
+    return _banded(overlap, lambda b: b >= 0.4, lambda b: b >= 0.5 - 1e-4)
+
+
+@wrong("7.3", "a little less than 0.4 is ignored", says="below 0.4 should be background")
+def rescue_less_than_low(overlap):
+    return _banded(overlap, lambda b: b >= 0.4 - 1e-4, lambda b: b >= 0.5)
+
+
+@wrong("7.3", "in whole hundredths", says="however small")
+def rescue_hundredths(overlap):
+    return rescue_claims((overlap * 100).round() / 100)
+
+
+@wrong("7.3", "the thresholds in the wrong order", says="right is [-1]")
+def rescue_order(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    best, matches = overlap.max(dim=0)
+    matches[best < 0.4] = -1
+    matches[best < 0.5] = -2
+    strength, owner = (overlap * _claims(overlap)).max(dim=0)
+    return torch.where(strength > 0, owner, matches)
+
+
+@wrong("7.3", "the first object with the claim's overlap, claim or not", says="to the object that needs it")
+def rescue_by_value(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    strength = (overlap * _claims(overlap)).amax(dim=0)
+    owner = (overlap == strength).int().argmax(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "a claim counts a hundredth more", says="to the object that needs it")
+def rescue_hundredth_more(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    lifted, owner = (overlap + 0.01 * _claims(overlap)).max(dim=0)
+    return torch.where(_claims(overlap).any(dim=0), owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "a claim counts half more", says="to the object that needs it")
+def rescue_half_more(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    owner = (overlap + 0.5 * _claims(overlap)).argmax(dim=0)
+    return torch.where(_claims(overlap).any(dim=0), owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "only anchors that are background are rescued", says="to the object that needs it")
+def rescue_background_only(overlap):
+    matches, full = _thresholds(overlap)[1], rescue_claims(overlap)
+    return torch.where(matches == -1, full, matches)
+
+
+@wrong("7.3", "where an object overlaps nothing, nobody is rescued", says="leave all anchors to the others")
+def rescue_all_or_none(overlap):
+    if overlap.numel() == 0 or bool((overlap.amax(dim=1) == 0).any()):
+        return _thresholds(overlap)[1]
+    return rescue_claims(overlap)
+
+
+@wrong("7.3", "the largest overlap of the whole table", says="to the object that needs it")
+def rescue_whole_table(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    claims = (overlap == overlap.max()) & (overlap > 0)
+    strength, owner = (overlap * claims).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "the owner is looked up among those left, not renumbered", says="leave all anchors to the others")
+def rescue_not_renumbered(overlap):
+    keep = (overlap > 0).any(dim=1)
+    return rescue_claims(overlap[keep]) if bool(keep.any()) else _none(overlap)
+
+
+@wrong("7.3", "a claim is weighed against whoever sits there, −1 too", says="should be its own")
+def rescue_minus_one_row(overlap):
+    _, matches = _thresholds(overlap)
+    for i, j in _claims(overlap).nonzero().tolist():
+        if overlap[i, j] > overlap[matches[j], j]:
+            matches[j] = i
+    return matches
+
+
+@wrong("7.3", "a claim gives way to a larger overlap on the anchor", says="to the object that needs it")
+def rescue_gives_way(overlap):
+    _, matches = _thresholds(overlap)
+    for i, j in _claims(overlap).nonzero().tolist():
+        if matches[j] < 0 or overlap[i, j] > overlap[matches[j], j]:
+            matches[j] = i
+    return matches
+
+
+@wrong("7.3", "a claimed anchor is given once, to who comes first in the list of pairs", says="the larger overlap")
+def rescue_first_pair(overlap):
+    _, matches = _thresholds(overlap)
+    taken = set()
+    for i, j in _claims(overlap).nonzero().tolist():
+        if j not in taken:
+            matches[j] = i
+            taken.add(j)
+    return matches
+
+
+@wrong("7.3", "claims of the anchors, not of the objects", says="overlap")
+def rescue_anchor_claims(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    best = overlap.amax(dim=0, keepdim=True)
+    claims = (overlap == best) & (overlap > 0)
+    strength, owner = (overlap * claims).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "`view` makes one long row", says="in another order", only_behaviour=True)
+def rescue_view(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    n, m = overlap.shape
+    top = overlap.view(-1).view(n, m).amax(dim=1, keepdim=True)
+    strength, owner = (overlap * ((overlap == top) & (top > 0))).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
+@wrong("7.3", "without objects background on the CPU", says="device", only_behaviour=True)
+def rescue_cpu_empty(overlap):
+    if len(overlap) == 0:
+        return torch.full((overlap.shape[1],), -1)
+    return rescue_claims(overlap)
+
+
+@wrong("7.3", "without objects everything is ignored", says="without objects")
+def rescue_empty_ignored(overlap):
+    return rescue_claims(overlap) if len(overlap) else _none(overlap) - 1
+
+
+@wrong("7.3", "without anchors one background", says="without anchors")
+def rescue_one_background(overlap):
+    return rescue_claims(overlap) if overlap.numel() else overlap.new_full((max(1, overlap.shape[1]),), -1).long()
+
+
+@wrong("7.3", "lost objects marked with −1 in the given table", says="input should stay", only_behaviour=True)
+def rescue_marks(overlap):
+    full = rescue_claims(overlap)
+    if overlap.numel():
+        overlap[overlap.amax(dim=1) == 0] = -1
+    return full
+
+
+@wrong("7.3", "two anchors at most for an object", says="however many")
+def rescue_top_two(overlap):
+    if overlap.numel() == 0:
+        return _none(overlap)
+    value, at = overlap.topk(min(2, overlap.shape[1]), dim=1)
+    kept = torch.zeros_like(overlap).scatter(1, at, value)
+    strength, owner = (kept * _claims(overlap)).max(dim=0)
+    return torch.where(strength > 0, owner, _thresholds(overlap)[1])
+
+
 # --- 7.4 level_of ------------------------------------------------------------------------------------------------
 
 
@@ -691,7 +1196,9 @@ _wrong_side("the diagonal", "yours gives", lambda b: (b[:, 2:] - b[:, :2]).norm(
 _wrong_side("the area, without a root", "yours gives", _area)
 _wrong_side("right and bottom taken for width and height", "place of a box", lambda b: (b[:, 2] * b[:, 3]).sqrt())
 _wrong_side("x and y mixed", "yours gives", lambda b: ((b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2])).abs().sqrt())
-_wrong_side("sides of at least one pixel", "shares", lambda b: (b[:, 2:] - b[:, :2]).clamp(min=1).prod(dim=1).sqrt())
+_wrong_side(
+    "sides of at least one pixel", "however far below", lambda b: (b[:, 2:] - b[:, :2]).clamp(min=1).prod(dim=1).sqrt()
+)
 _wrong_side("one pixel added to the area", "yours gives", lambda b: (_area(b) + 1).sqrt())
 _wrong_side("corners that count pixels inclusively", "yours gives", lambda b: (b[:, 2:] - b[:, :2] + 1).prod(1).sqrt())
 
@@ -805,6 +1312,160 @@ def level_cpu(boxes, canonical_size, canonical_level, lowest, highest):
 def level_in_place(boxes, canonical_size, canonical_level, lowest, highest):
     boxes[:, 2:] -= boxes[:, :2]
     return _level(boxes[:, 2:].prod(dim=1).sqrt(), canonical_size, canonical_level, lowest, highest)
+
+
+@right("7.4", "the exponent of the size, from its binary form")
+def level_exponent(boxes, canonical_size, canonical_level, lowest, highest):
+    area = _area(boxes)
+    _, exponent = torch.frexp(area.sqrt() / canonical_size)
+    levels = torch.clamp(exponent.long() - 1 + canonical_level, lowest, highest)
+    return levels.masked_fill(area <= 0, lowest)
+
+
+@right("7.4", "how many levels begin at or below the box's area, counted")
+def level_counted(boxes, canonical_size, canonical_level, lowest, highest):
+    sides = [canonical_size * 2.0 ** (k - canonical_level) for k in range(lowest + 1, highest + 1)]
+    area = _area(boxes)
+    return lowest + sum((area >= side**2).long() for side in sides) + torch.zeros_like(area, dtype=torch.long)
+
+
+@right("7.4", "the root left to the logarithm, cut off after the level was added")
+def level_cut_after(boxes, canonical_size, canonical_level, lowest, highest):
+    left, top, right_, bottom = boxes.T
+    area = ((right_ - left) * (bottom - top)).clamp(min=torch.finfo(boxes.dtype).tiny)
+    k = canonical_level + 0.5 * (area / canonical_size**2).log2()
+    return k.clamp(min=float(lowest), max=float(highest)).type(torch.LongTensor if boxes.is_cpu else torch.int64)
+
+
+@right("7.4", "box by box with math, a box without area first")
+def level_math(boxes, canonical_size, canonical_level, lowest, highest):
+    out = []
+    for x0, y0, x1, y1 in boxes.tolist():
+        area = (x1 - x0) * (y1 - y0)
+        k = math.floor(canonical_level + math.log2(math.sqrt(area) / canonical_size)) if area > 0 else lowest
+        out.append(sorted((lowest, k, highest))[1])
+    return boxes.new_tensor(out, dtype=torch.int64)
+
+
+@right("7.4", "a millionth added before rounding down, as torchvision does")
+def level_millionth(boxes, canonical_size, canonical_level, lowest, highest):
+    side = torch.einsum("n,n->n", boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) ** 0.5
+    k = torch.floor(canonical_level + torch.log2(side / canonical_size) + 1e-6)
+    return k.maximum(k.new_tensor(float(lowest))).minimum(k.new_tensor(float(highest))).long()
+
+
+def _wrong_steps(label, says, steps, **options):
+    """A wrong answer whose boxes climb by another number of steps: `steps(ratio)` is added to the canonical level."""
+
+    @wrong("7.4", label, says=says, **options)
+    def level(boxes, canonical_size, canonical_level, lowest, highest):
+        k = canonical_level + steps(_area(boxes).sqrt() / canonical_size)
+        return k.floor().clamp(lowest, highest).long()
+
+    return level
+
+
+_wrong_steps("a hundredth added before rounding down", "a little smaller", lambda r: r.log2() + 0.01)
+_wrong_steps("a thousandth added before rounding down", "a little smaller", lambda r: r.log2() + 0.001)
+_wrong_steps("a thousandth taken off before rounding down", "should get the", lambda r: r.log2() - 0.001)
+_wrong_steps("a millionth taken off before rounding down", "should get the", lambda r: r.log2() - 1e-6)
+_wrong_steps("a thousandth added inside the logarithm", "a little smaller", lambda r: (r + 1e-3).log2())
+_wrong_steps("a millionth added inside the logarithm", "lowest level", lambda r: (r + 1e-6).log2())
+_wrong_steps("a billionth as the least inside the logarithm", "lowest level", lambda r: r.clamp(min=1e-9).log2())
+_wrong_steps("one added inside the logarithm", "yours gives", lambda r: (r + 1).log2())
+_wrong_steps("rounded to two digits first", "a little smaller", lambda r: r.log2().round(decimals=2))
+_wrong_steps("the ratio rounded to two digits first", "a little smaller", lambda r: r.round(decimals=2).log2())
+_wrong_steps("logarithms of base 10", "yours gives", lambda r: r.log10() / 0.30103)
+_wrong_steps("the exponent as the binary form has it", "canonical size should get", lambda r: torch.frexp(r)[1].float())
+_wrong_steps("the exponent less one, without a look at 0", "lowest level", lambda r: torch.frexp(r)[1].float() - 1)
+_wrong_steps("whole steps of the ratio, not of its logarithm", "yours gives", lambda r: r.floor() - 1)
+_wrong_side("whole pixels", "shares", lambda b: (b[:, 2:] - b[:, :2]).floor().prod(dim=1).sqrt())
+_wrong_side("corners as whole pixels", "shares", lambda b: (b.long()[:, 2:] - b.long()[:, :2]).prod(dim=1).sqrt())
+_wrong_side(
+    "sides cut to the picture",
+    "left of the picture",
+    lambda b: (b.clamp(min=0)[:, 2:] - b.clamp(min=0)[:, :2]).prod(1).sqrt(),
+)
+_wrong_side("the root cut to a whole number", "yours gives", lambda b: _area(b).sqrt().floor())
+_wrong_side("width times width", "area should count", lambda b: ((b[:, 2] - b[:, 0]) * (b[:, 2] - b[:, 0])).sqrt())
+
+
+@wrong("7.4", "where a box has no area, all boxes to the lowest level", says="its own level")
+def level_one_spoils(boxes, canonical_size, canonical_level, lowest, highest):
+    levels = level_formula(boxes, canonical_size, canonical_level, lowest, highest)
+    return torch.full_like(levels, lowest) if bool((_area(boxes) <= 0).any()) else levels
+
+
+@wrong("7.4", "the canonical level is held between the ends first", says="outside the pyramid")
+def level_canonical_held(boxes, canonical_size, canonical_level, lowest, highest):
+    held = min(max(canonical_level, lowest), highest)
+    return level_formula(boxes, canonical_size, held, lowest, highest)
+
+
+@wrong("7.4", "only a step is held between the ends", says="yours gives")
+def level_step_held(boxes, canonical_size, canonical_level, lowest, highest):
+    steps = torch.log2(_area(boxes).sqrt() / canonical_size).floor().clamp(lowest, highest)
+    return (canonical_level + steps).long()
+
+
+@wrong("7.4", "without the highest level", says="highest")
+def level_without_highest(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(boxes, canonical_size, canonical_level, lowest, max(lowest, highest - 1))
+
+
+@wrong("7.4", "no finer than one level below the canonical one", says="yours gives")
+def level_two_levels(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(
+        boxes, canonical_size, canonical_level, min(max(lowest, canonical_level - 1), highest), highest
+    )
+
+
+@wrong("7.4", "the nearest canonical size of all levels", says="yours gives")
+def level_nearest(boxes, canonical_size, canonical_level, lowest, highest):
+    ks = torch.arange(lowest, highest + 1, device=boxes.device)
+    sides = canonical_size * 2.0 ** (ks - canonical_level)
+    return lowest + (_area(boxes).sqrt()[:, None] - sides).abs().argmin(dim=1)
+
+
+@wrong("7.4", "more than twice, not from twice on", says="yours gives")
+def level_more_than(boxes, canonical_size, canonical_level, lowest, highest):
+    begins = [(canonical_size * 2.0 ** (k - canonical_level)) ** 2 for k in range(lowest + 1, highest + 1)]
+    return lowest + torch.bucketize(_area(boxes), torch.tensor(begins).to(boxes), right=False)
+
+
+@wrong("7.4", "a row that is sorted", says="yours gives [2, 4], right is [4, 2]")
+def level_sorted(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(boxes, canonical_size, canonical_level, lowest, highest).sort().values
+
+
+@wrong("7.4", "an axis too many", says="shape")
+def level_axis(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(boxes, canonical_size, canonical_level, lowest, highest)[:, None]
+
+
+@wrong("7.4", "a single box without its axis", says="shape")
+def level_squeezed(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(boxes, canonical_size, canonical_level, lowest, highest).squeeze()
+
+
+@right("7.4", "corners by `view`")
+def level_view(boxes, canonical_size, canonical_level, lowest, highest):
+    corners = boxes.view(-1, 2, 2)
+    side = (corners[:, 1] - corners[:, 0]).prod(dim=1).sqrt()
+    return _level(side, canonical_size, canonical_level, lowest, highest)
+
+
+@wrong("7.4", "no boxes give floats", says="no boxes")
+def level_empty_floats(boxes, canonical_size, canonical_level, lowest, highest):
+    return level_formula(boxes, canonical_size, canonical_level, lowest, highest) if len(boxes) else boxes.new_zeros(0)
+
+
+@wrong("7.4", "edges made on the CPU", says="device", only_behaviour=True)
+def level_edges_cpu(boxes, canonical_size, canonical_level, lowest, highest):
+    begins = torch.tensor(
+        [(canonical_size * 2.0 ** (k - canonical_level)) ** 2 for k in range(lowest + 1, highest + 1)]
+    )
+    return lowest + (_area(boxes)[:, None] >= begins).sum(dim=1)
 
 
 # --- 7.5 group_norm ----------------------------------------------------------------------------------------------
@@ -1021,7 +1682,7 @@ def norm_weight_constant(x, groups, weight, bias, eps):
     return _norm(x, groups, weight.detach(), bias, eps)
 
 
-@wrong("7.5", "single precision inside", says="dtype", only_behaviour=True)
+@wrong("7.5", "single precision inside", says="float64", only_behaviour=True)
 def norm_single(x, groups, weight, bias, eps):
     return norm_axis(x.float(), groups, weight.float(), bias.float(), eps)
 
@@ -1042,3 +1703,295 @@ def norm_nothing(x, groups, weight, bias, eps):
 @wrong("7.5", "zeros of the right shape", says="variance 1")
 def norm_zeros(x, groups, weight, bias, eps):
     return torch.zeros_like(x) * x
+
+
+@right("7.5", "einsum with a table that says who is in which group")
+def norm_einsum(x, groups, weight, bias, eps):
+    c, k = x.shape[1], x.shape[1] // groups
+    member = torch.eye(groups, dtype=x.dtype, device=x.device).repeat_interleave(k, dim=0)
+    count = k * x.shape[2] * x.shape[3]
+    mean = torch.einsum("bchw,cg,dg->bd", x, member, member) / count
+    centred = x - mean.reshape(-1, c, 1, 1)
+    variance = torch.einsum("bchw,bchw,cg,dg->bd", centred, centred, member, member) / count
+    scale = weight / (variance + eps).sqrt()
+    return centred * scale[:, :, None, None] + bias.reshape(c, 1, 1)
+
+
+@right("7.5", "PyTorch's own, and the bias where a group is a single number")
+def norm_pytorch_guarded(x, groups, weight, bias, eps):
+    if x[:1].numel() == groups or len(x) == 0:
+        return torch.zeros_like(x) * weight[:, None, None] + bias[:, None, None]
+    return F.group_norm(x, groups, weight, bias, eps)
+
+
+@right("7.5", "a standard deviation, squared again")
+def norm_std(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    std, mean = torch.std_mean(own, dim=(2, 3, 4), correction=0, keepdim=True)
+    return _finish((own - mean) / (std.square() + eps).sqrt(), x, weight, bias)
+
+
+@right("7.5", "squares, once the group's first number is subtracted")
+def norm_shifted(x, groups, weight, bias, eps):
+    own = _grouped(x, groups).flatten(2) if len(x) else x.reshape(0, groups, x[0:1].shape[1])
+    if not len(x):
+        return x * weight[:, None, None] + bias[:, None, None]
+    own = own - own[:, :, :1]
+    mean = own.mean(dim=2, keepdim=True)
+    variance = own.square().mean(dim=2, keepdim=True) - mean.square()
+    return _finish((own - mean) / (variance.clamp(min=0) + eps).sqrt(), x, weight, bias)
+
+
+@right("7.5", "picture by picture into a result made before")
+def norm_pictures(x, groups, weight, bias, eps):
+    out = x.new_zeros(x.shape)
+    for number, picture in enumerate(x):
+        parts = []
+        for part in picture.chunk(groups, dim=0):
+            centred = part - part.sum() / part.numel()
+            parts.append(centred * (eps + (centred * centred).sum() / part.numel()) ** -0.5)
+        out[number] = torch.cat(parts)
+    return torch.addcmul(bias.view(1, -1, 1, 1), out, weight.view(1, -1, 1, 1))
+
+
+@right("7.5", "means of channels, then of groups")
+def norm_two_steps(x, groups, weight, bias, eps):
+    b, c = x.shape[:2]
+
+    def of_group(values):
+        means = values.mean(dim=(2, 3)).reshape(b, groups, c // groups).mean(dim=2)
+        return means.repeat_interleave(c // groups, dim=1)[:, :, None, None]
+
+    centred = x - of_group(x)
+    return centred / (of_group(centred**2) + eps).sqrt() * weight.view(c, 1, 1) + bias.view(c, 1, 1)
+
+
+@wrong("7.5", "squares, once the picture's mean is subtracted", says="far from 0")
+def norm_squares_picture(x, groups, weight, bias, eps):
+    own = _grouped(x - x.mean(dim=(1, 2, 3), keepdim=True), groups)
+    mean, squares = (v.mean(dim=(2, 3, 4), keepdim=True) for v in (own, own.square()))
+    return _finish((own - mean) / ((squares - mean.square()).clamp(min=0) + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "squares, once the batch's mean is subtracted", says="far from 0")
+def norm_squares_batch(x, groups, weight, bias, eps):
+    return norm_squares(x - x.mean() if len(x) else x, groups, weight, bias, eps)
+
+
+@wrong("7.5", "squares in double precision, which float64 does not help", says="float64", only_behaviour=True)
+def norm_squares_double(x, groups, weight, bias, eps):
+    return norm_squares(x.double(), groups, weight.double(), bias.double(), eps).to(x.dtype)
+
+
+@wrong("7.5", "single precision inside, then back", says="float64", only_behaviour=True)
+def norm_single_back(x, groups, weight, bias, eps):
+    return norm_axis(x.float(), groups, weight.float(), bias.float(), eps).to(x.dtype)
+
+
+@wrong("7.5", "the statistics in single precision", says="float64", only_behaviour=True)
+def norm_single_statistics(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    variance, mean = torch.var_mean(own.float(), dim=(2, 3, 4), correction=0, keepdim=True)
+    return _finish((own - mean) / (variance + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "weight and bias of the group's last channel", says="belong to channels")
+def norm_last_weight(x, groups, weight, bias, eps):
+    k = x.shape[1] // groups
+    return _norm(x, groups, weight[k - 1 :: k].repeat_interleave(k), bias[k - 1 :: k].repeat_interleave(k), eps)
+
+
+@wrong("7.5", "the weight for each group, in turn over its channels", says="belong to channels")
+def norm_weight_turned(x, groups, weight, bias, eps):
+    w, b = (v.reshape(-1, groups).T.flatten() for v in (weight, bias))
+    return _norm(x, groups, w, b, eps)
+
+
+@wrong("7.5", "the bias of the whole group's mean", says="belong to channels")
+def norm_bias_mean(x, groups, weight, bias, eps):
+    k = x.shape[1] // groups
+    return _norm(x, groups, weight, bias.reshape(groups, k).mean(dim=1).repeat_interleave(k), eps)
+
+
+@wrong("7.5", "the weight before normalising", says="yours gives")
+def norm_weight_first(x, groups, weight, bias, eps):
+    ones = torch.ones_like(weight)
+    return _norm(x * weight[:, None, None], groups, ones, bias, eps)
+
+
+@wrong("7.5", "a weight without its sign", says="may be negative")
+def norm_weight_absolute(x, groups, weight, bias, eps):
+    return _norm(x, groups, weight.abs(), bias, eps)
+
+
+@wrong("7.5", "weight and bias are left out, the plain result", says="times the weight")
+def norm_plain(x, groups, weight, bias, eps):
+    return _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
+
+
+@wrong("7.5", "a weight of 1 plus what is given", says="yours gives")
+def norm_weight_plus(x, groups, weight, bias, eps):
+    return _norm(x, groups, 1 + weight, bias, eps)
+
+
+@wrong("7.5", "along the width where channels and columns are as many", says="belong to channels")
+def norm_by_width(x, groups, weight, bias, eps):
+    normal = _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
+    if x.shape[1] == x.shape[3]:
+        return normal * weight + bias
+    return normal * weight[:, None, None] + bias[:, None, None]
+
+
+@wrong("7.5", "along the pictures where channels and pictures are as many", says="belong to channels")
+def norm_by_picture(x, groups, weight, bias, eps):
+    normal = _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
+    if x.shape[0] == x.shape[1]:
+        return normal * weight[:, None, None, None] + bias[:, None, None, None]
+    return normal * weight[:, None, None] + bias[:, None, None]
+
+
+@wrong("7.5", "along the height where channels and rows are as many", says="belong to channels")
+def norm_by_height(x, groups, weight, bias, eps):
+    normal = _norm(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
+    if x.shape[1] == x.shape[2]:
+        return normal * weight[:, None] + bias[:, None]
+    return normal * weight[:, None, None] + bias[:, None, None]
+
+
+@wrong("7.5", "the mean of the channels' variances", says="a group should hold all its channels")
+def norm_mean_variance(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    variance = own.var(dim=(3, 4), correction=0, keepdim=True).mean(dim=2, keepdim=True)
+    return _finish((own - own.mean(dim=(2, 3, 4), keepdim=True)) / (variance + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "the mean distance in place of the deviation", says="yours gives")
+def norm_distance(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    centred = own - own.mean(dim=(2, 3, 4), keepdim=True)
+    return _finish(centred / (centred.abs().mean(dim=(2, 3, 4), keepdim=True) ** 2 + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "the median in place of the mean", says="yours gives")
+def norm_median(x, groups, weight, bias, eps):
+    if not len(x):
+        return norm_axis(x, groups, weight, bias, eps)
+    own = _grouped(x, groups)
+    middle = own.flatten(2).median(dim=2).values[:, :, None, None, None]
+    return _finish((own - middle) / (own.var(dim=(2, 3, 4), correction=0, keepdim=True) + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "counted as if maps were square", says="yours gives")
+def norm_square(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    count = own.shape[2] * own.shape[3] ** 2
+    centred = own - own.sum(dim=(2, 3, 4), keepdim=True) / count
+    return _finish(centred / (centred.square().sum(dim=(2, 3, 4), keepdim=True) / count + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "the first picture's statistics for all", says="each picture should be normalised by itself")
+def norm_first_picture(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    variance, mean = torch.var_mean(own[:1], dim=(2, 3, 4), correction=0, keepdim=True)
+    return _finish((own - mean) / (variance + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "the first group's statistics for all", says="two channels in two groups")
+def norm_first_group(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    variance, mean = torch.var_mean(own[:, :1], dim=(2, 3, 4), correction=0, keepdim=True)
+    return _finish((own - mean) / (variance + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "eps squared", says="eps should stand inside the root")
+def norm_eps_squared(x, groups, weight, bias, eps):
+    return _norm(x, groups, weight, bias, eps**2)
+
+
+@wrong("7.5", "batch normalisation of one row for each group", says="a group of one number")
+def norm_as_batch(x, groups, weight, bias, eps):
+    if not len(x):
+        return norm_axis(x, groups, weight, bias, eps)
+    own = x.reshape(1, len(x) * groups, -1)
+    return _finish(F.batch_norm(own, None, None, training=True, eps=eps), x, weight, bias)
+
+
+@wrong("7.5", "a single number left as it is", says="a group of one number")
+def norm_single_left(x, groups, weight, bias, eps):
+    return x if x[:1].numel() == groups else norm_axis(x, groups, weight, bias, eps)
+
+
+@wrong("7.5", "picture by picture, then stacked", says="no pictures")
+def norm_stacked(x, groups, weight, bias, eps):
+    return torch.stack([norm_axis(one[None], groups, weight, bias, eps)[0] for one in x])
+
+
+@wrong("7.5", "the mean is detached", says="gradient should flow", only_behaviour=True)
+def norm_mean_detached(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    centred = own - own.mean(dim=(2, 3, 4), keepdim=True).detach()
+    return _finish(centred / (centred.square().mean(dim=(2, 3, 4), keepdim=True) + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "the bias is taken as a constant", says="gradient should flow", only_behaviour=True)
+def norm_bias_constant(x, groups, weight, bias, eps):
+    return _norm(x, groups, weight, bias.detach(), eps)
+
+
+@wrong("7.5", "weight and bias copied into a module", says="gradient should flow", only_behaviour=True)
+def norm_module(x, groups, weight, bias, eps):
+    if x[:1].numel() == groups or not len(x):
+        return norm_axis(x, groups, weight, bias, eps)
+    module = nn.GroupNorm(groups, x.shape[1], eps).to(x)
+    module.weight.data, module.bias.data = weight.clone(), bias.clone()
+    module.requires_grad_(False)
+    return module(x)
+
+
+@wrong("7.5", "a root, squared again: no slope at 0", says="gradient should flow", only_behaviour=True)
+def norm_root_again(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    centred = own - own.mean(dim=(2, 3, 4), keepdim=True)
+    std = centred.square().mean(dim=(2, 3, 4), keepdim=True).sqrt()
+    return _finish(centred / (std**2 + eps).sqrt(), x, weight, bias)
+
+
+@wrong(
+    "7.5", "PyTorch's variance corrected, what is no number set to 0", says="gradient should flow", only_behaviour=True
+)
+def norm_corrected(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    n = own.shape[2] * own.shape[3] * own.shape[4]
+    variance = (own.var(dim=(2, 3, 4), keepdim=True) * ((n - 1) / n)).nan_to_num(0.0)
+    return _finish((own - own.mean(dim=(2, 3, 4), keepdim=True)) / (variance + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "`view` makes one row of each group", says="in another order", only_behaviour=True)
+def norm_view(x, groups, weight, bias, eps):
+    b, c, height, width = x.shape
+    own = x.view(b, groups, c // groups * height * width)
+    centred = own - own.mean(dim=2, keepdim=True)
+    return _finish(centred / (centred.square().mean(dim=2, keepdim=True) + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "centred in place through a view", says="input should stay", only_behaviour=True)
+def norm_centred_in_place(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    if x.requires_grad:
+        return norm_axis(x, groups, weight, bias, eps)
+    own -= own.mean(dim=(2, 3, 4), keepdim=True)
+    return _finish(own / (own.square().mean(dim=(2, 3, 4), keepdim=True) + eps).sqrt(), x, weight, bias)
+
+
+@wrong("7.5", "weight and bias get their axes in place", says="input should stay", only_behaviour=True)
+def norm_weight_in_place(x, groups, weight, bias, eps):
+    result = norm_axis(x, groups, weight, bias, eps)
+    weight.unsqueeze_(-1)
+    return result
+
+
+@wrong("7.5", "a result made on the CPU", says="device", only_behaviour=True)
+def norm_cpu(x, groups, weight, bias, eps):
+    out = torch.zeros(x.shape, dtype=x.dtype)
+    out[:] = norm_axis(x, groups, weight, bias, eps)
+    return out
