@@ -100,6 +100,31 @@ predict(
 )
 
 
+# Maps of 7.2, finest first, one row list each: what should hold, the maps.
+PATHS = [
+    ("the finest map should stay as it is, and one map alone is allowed", [[2.0, -1.0]]),
+    ("the finer new map, pooled, should be added to the next map", [[3.0]], [[5.0]]),
+    ("outside the map there is nothing, no 0 either", [[-3.0]], [[5.0]]),
+    ("each new map should be made from the new one before it", [[3.0]], [[5.0]], [[7.0]]),
+    ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7]], [[10.0]]),
+    ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7]], [[10.0]]),
+    ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 5, 2]], [[10.0, 20]]),
+    ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7, 2, 3]], [[10.0, 20]]),
+    ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [5], [2]], [[10.0], [20]]),
+    ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7], [2], [3]], [[10.0], [20]]),
+    ("cell c should look at the columns 2c − 1 to 2c + 1", [[4.0, 0, 0]], [[1.0, 2]]),
+    ("cell r should look at the rows 2r − 1 to 2r + 1", [[4.0], [0], [0]], [[1.0], [2]]),
+    ("the corners of a window should count as well", [[1.0, 2], [3, 9]], [[10.0]]),
+    ("outside the map there is nothing, no 0 either", [[-4.0, -2, -7]], [[1.0, 2]]),
+    ("a large number should reach every coarser map", [[9.0, 0, 0, 0, 0]], [[0.0, 0, 0]], [[0.0, 1]], [[0.5]]),
+    ("outside the map there is nothing, no other number either", [[-4000.0, -2000, -7000]], [[1.0, 2]]),
+    ("outside the map there is nothing, no other number either", [[-4e7, -2e7, -7e7]], [[1.0, 2]]),
+    ("there may be any number of maps", *([[float(k)]] for k in (1, 2, 4, 8, 16, 32, 64, 128))),
+    ("each new map should be made from the new one before it", [[4.0, 0, 0]], [[0.0, 3]], [[1.0]]),
+    ("sides may be odd", [[1.0, 8, 2], [6, -3, 4]], [[0.5, 1.5]]),
+]
+
+
 @write("7.2", "bottom_up", minutes=15, difficulty=2, gradient=(0,))
 def bottom_up(draw: Draw) -> Iterator[Case]:
     """Oracle: cell by cell, the largest number of the window's part that lies inside the map."""
@@ -129,28 +154,7 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
             height, width = (height + 1) // 2, (width + 1) // 2
         return maps
 
-    for says, *maps in [
-        ("the finest map should stay as it is, and one map alone is allowed", [[2.0, -1.0]]),
-        ("the finer new map, pooled, should be added to the next map", [[3.0]], [[5.0]]),
-        ("outside the map there is nothing, no 0 either", [[-3.0]], [[5.0]]),
-        ("each new map should be made from the new one before it", [[3.0]], [[5.0]], [[7.0]]),
-        ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7]], [[10.0]]),
-        ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7]], [[10.0]]),
-        ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 5, 2]], [[10.0, 20]]),
-        ("cell c should look at the columns 2c − 1 to 2c + 1", [[1.0, 7, 2, 3]], [[10.0, 20]]),
-        ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [5], [2]], [[10.0], [20]]),
-        ("cell r should look at the rows 2r − 1 to 2r + 1", [[1.0], [7], [2], [3]], [[10.0], [20]]),
-        ("cell c should look at the columns 2c − 1 to 2c + 1", [[4.0, 0, 0]], [[1.0, 2]]),
-        ("cell r should look at the rows 2r − 1 to 2r + 1", [[4.0], [0], [0]], [[1.0], [2]]),
-        ("the corners of a window should count as well", [[1.0, 2], [3, 9]], [[10.0]]),
-        ("outside the map there is nothing, no 0 either", [[-4.0, -2, -7]], [[1.0, 2]]),
-        ("a large number should reach every coarser map", [[9.0, 0, 0, 0, 0]], [[0.0, 0, 0]], [[0.0, 1]], [[0.5]]),
-        ("outside the map there is nothing, no other number either", [[-4000.0, -2000, -7000]], [[1.0, 2]]),
-        ("outside the map there is nothing, no other number either", [[-4e7, -2e7, -7e7]], [[1.0, 2]]),
-        ("there may be any number of maps", *([[float(k)]] for k in (1, 2, 4, 8, 16, 32, 64, 128))),
-        ("each new map should be made from the new one before it", [[4.0, 0, 0]], [[0.0, 3]], [[1.0]]),
-        ("sides may be odd", [[1.0, 8, 2], [6, -3, 4]], [[0.5, 1.5]]),
-    ]:
+    for says, *maps in PATHS:
         yield case(says, oracle, grids(*maps))
     single = [one.double() for one in grids([[100000.0]], [[-100000.0]])]
     single[0] += 0.1
@@ -361,26 +365,59 @@ def level_of(draw: Draw) -> Iterator[Case]:
         yield case("every box should get its own level", oracle, boxes, size, level, lowest, highest)
 
 
+# Arguments of 7.5: what should hold; x, groups, eps, and where they matter weight and bias.
+FAR = [[[[10000.0, 10002]], [[10004, 10006]]]]
+GROUPS = [
+    ("two channels in two groups: a group of one number should give the bias", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
+    ("where eps is small, mean 0 and variance 1 (divided by the count) should come out", [[[[1.0, 5]]]], 1, 1e-5),
+    ("eps should stand inside the root, added to the variance", [[[[1.0, 5]]]], 1, 5.0),
+    ("the variance should be divided by the count, not by one less", [[[[0.0, 0, 8]]]], 1, 4.0),
+    ("where all numbers of a group are equal the bias should come out", [[[[3.0, 3, 3]]]], 1, 1.0, [2.0], [5.0]),
+    ("a group should hold all its channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0),
+    ("each group should have its own mean and variance", [[[[1.0, 3]], [[5, 13]]]], 2, 3.0),
+    ("neighbouring channels should make a group", [[[[1.0]], [[5]], [[20]], [[22]]]], 2, 1.0),
+    ("neighbouring channels should make a group", [[[[1.0]], [[5]], [[20]], [[22]], [[30]], [[36]]]], 3, 1.0),
+    ("`groups` is the number of groups, not of their channels",
+     [[[[1.0]], [[5]], [[2]], [[20]], [[22]], [[27]]]], 2, 1.0),
+    ("weight and bias belong to channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+    ("weight and bias belong to channels", [[[[1.0], [3]], [[5], [7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+    ("weight and bias belong to channels", [[[[1.0]], [[3]]], [[[5]], [[13]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
+    ("weight and bias belong to channels",
+     [[[[1.0]], [[3]], [[20]], [[28]]]], 2, 3.0, [1.0, 2, 3, 4], [10.0, 20, 30, 40]),
+    ("the result should be taken times the weight, then the bias should be added", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
+    ("a weight may be negative", [[[[1.0, 5]]]], 1, 5.0, [-6.0]),
+    ("each picture should be normalised by itself", [[[[1.0, 5]]], [[[20, 28]]]], 1, 5.0),
+    ("all rows and columns should count", [[[[1.0, 2], [4, 9]]]], 1, 2.0),
+    ("numbers far from 0 should be normalised as precisely as others", FAR, 1, 4.0),
+    ("numbers far from 0 should be normalised as precisely as others",
+     [[[[5001.0, 5003]], [[-5000, -5007]]]], 2, 4.0),
+    ("numbers far from 0 should be normalised as precisely as others",
+     [[[[5001.0, 5003]]], [[[-5000, -5007]]]], 1, 4.0),
+]  # fmt: skip
+
+
+def _normalised(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Group normalisation with plain numbers."""
+    b, channels, height, width = x.shape
+    together = channels // groups
+    numbers, scale, shift = x.tolist(), weight.tolist(), bias.tolist()
+    out = torch.zeros(b, channels, height, width, dtype=x.dtype, device=x.device)
+    for picture in range(b):
+        for group in range(groups):
+            members = range(group * together, (group + 1) * together)
+            own = [v for c in members for row in numbers[picture][c] for v in row]
+            mean = math.fsum(own) / len(own)
+            spread = math.sqrt(math.fsum((v - mean) ** 2 for v in own) / len(own) + eps)
+            for c in members:
+                for r in range(height):
+                    for k in range(width):
+                        out[picture, c, r, k] = (numbers[picture][c][r][k] - mean) / spread * scale[c] + shift[c]
+    return out
+
+
 @write("7.5", "group_norm", minutes=15, difficulty=2, gradient=(0, 2, 3))
 def group_norm(draw: Draw) -> Iterator[Case]:
     """Oracle: picture by picture and group by group, number by number, with plain numbers."""
-
-    def oracle(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        b, channels, height, width = x.shape
-        together = channels // groups
-        numbers, scale, shift = x.tolist(), weight.tolist(), bias.tolist()
-        out = torch.zeros(b, channels, height, width, dtype=x.dtype, device=x.device)
-        for picture in range(b):
-            for group in range(groups):
-                members = range(group * together, (group + 1) * together)
-                own = [v for c in members for row in numbers[picture][c] for v in row]
-                mean = math.fsum(own) / len(own)
-                spread = math.sqrt(math.fsum((v - mean) ** 2 for v in own) / len(own) + eps)
-                for c in members:
-                    for r in range(height):
-                        for k in range(width):
-                            out[picture, c, r, k] = (numbers[picture][c][r][k] - mean) / spread * scale[c] + shift[c]
-        return out
 
     def plain(x: list, groups: int, eps: float, weight: list | None = None, bias: list | None = None) -> tuple:
         x = torch.tensor(x)
@@ -388,40 +425,13 @@ def group_norm(draw: Draw) -> Iterator[Case]:
         shift = torch.zeros(x.shape[1]) if bias is None else torch.tensor(bias)
         return x, groups, scale, shift, eps
 
-    far = [[[[10000.0, 10002]], [[10004, 10006]]]]
-    for says, *given in [
-        ("two channels in two groups: a group of one number should give the bias", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
-        ("where eps is small, mean 0 and variance 1 (divided by the count) should come out", [[[[1.0, 5]]]], 1, 1e-5),
-        ("eps should stand inside the root, added to the variance", [[[[1.0, 5]]]], 1, 5.0),
-        ("the variance should be divided by the count, not by one less", [[[[0.0, 0, 8]]]], 1, 4.0),
-        ("where all numbers of a group are equal the bias should come out", [[[[3.0, 3, 3]]]], 1, 1.0, [2.0], [5.0]),
-        ("a group should hold all its channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0),
-        ("each group should have its own mean and variance", [[[[1.0, 3]], [[5, 13]]]], 2, 3.0),
-        ("neighbouring channels should make a group", [[[[1.0]], [[5]], [[20]], [[22]]]], 2, 1.0),
-        ("neighbouring channels should make a group", [[[[1.0]], [[5]], [[20]], [[22]], [[30]], [[36]]]], 3, 1.0),
-        ("`groups` is the number of groups, not of their channels",
-         [[[[1.0]], [[5]], [[2]], [[20]], [[22]], [[27]]]], 2, 1.0),
-        ("weight and bias belong to channels", [[[[1.0, 3]], [[5, 7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
-        ("weight and bias belong to channels", [[[[1.0], [3]], [[5], [7]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
-        ("weight and bias belong to channels", [[[[1.0]], [[3]]], [[[5]], [[13]]]], 1, 4.0, [3.0, 6], [10.0, 20]),
-        ("weight and bias belong to channels",
-         [[[[1.0]], [[3]], [[20]], [[28]]]], 2, 3.0, [1.0, 2, 3, 4], [10.0, 20, 30, 40]),
-        ("the result should be taken times the weight, then the bias should be added", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
-        ("a weight may be negative", [[[[1.0, 5]]]], 1, 5.0, [-6.0]),
-        ("each picture should be normalised by itself", [[[[1.0, 5]]], [[[20, 28]]]], 1, 5.0),
-        ("all rows and columns should count", [[[[1.0, 2], [4, 9]]]], 1, 2.0),
-        ("numbers far from 0 should be normalised as precisely as others", far, 1, 4.0),
-        ("numbers far from 0 should be normalised as precisely as others",
-         [[[[5001.0, 5003]], [[-5000, -5007]]]], 2, 4.0),
-        ("numbers far from 0 should be normalised as precisely as others",
-         [[[[5001.0, 5003]]], [[[-5000, -5007]]]], 1, 4.0),
-    ]:  # fmt: skip
-        yield case(says, oracle, *plain(*given))
+    for says, *given in GROUPS:
+        yield case(says, _normalised, *plain(*given))
     large = [[[[9999991.0, 9999992, 9999997], [9999984, 9999990, 9999988], [9999995, 9999999, 9999986]]]]
     x, groups, scale, shift, eps = plain(large, 1, 0.25)
     yield case(
         "float64 numbers should be normalised in float64",
-        oracle,
+        _normalised,
         x.double(),
         groups,
         scale.double(),
@@ -431,9 +441,9 @@ def group_norm(draw: Draw) -> Iterator[Case]:
     # More than 24 numbers: the slopes of fewer are asked for, and they need numbers in order.
     turned = draw.normal(2, 4, 2, 2, scale=3).contiguous(memory_format=torch.channels_last)
     says = "the numbers of x may lie in memory in another order (channels last)"
-    yield case(says, oracle, turned, 2, draw.normal(4), draw.normal(4), 0.5)
+    yield case(says, _normalised, turned, 2, draw.normal(4), draw.normal(4), 0.5)
     none = torch.zeros(0, 4, 2, 3)
-    yield case("no pictures should give [0, C, H, W]", oracle, none, 2, draw.normal(4), draw.normal(4), 0.1)
+    yield case("no pictures should give [0, C, H, W]", _normalised, none, 2, draw.normal(4), draw.normal(4), 0.1)
     for b, channels, height, width, groups, eps in (
         (1, 2, 1, 2, 1, 1e-5),
         (2, 4, 3, 4, 2, 0.5),
@@ -444,7 +454,7 @@ def group_norm(draw: Draw) -> Iterator[Case]:
     ):
         weight, bias = draw.normal(channels, scale=2), draw.normal(channels)
         x = draw.normal(b, channels, height, width, scale=3) + draw.normal(b, channels, 1, 1, scale=4)
-        yield case("every group of every picture should be normalised", oracle, x, groups, weight, bias, eps)
+        yield case("every group of every picture should be normalised", _normalised, x, groups, weight, bias, eps)
 
 
 explain("7.6", minutes=10, difficulty=2)
