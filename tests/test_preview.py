@@ -1,11 +1,14 @@
 """The shipped RetinaNet: it fits, it is small, and it detects what its record says."""
 
+import base64
+import json
+
 import pytest
 import torch
 
 from course_lib import preview
 from course_lib.average_precision import average_precision, detect_all
-from course_lib.data import load
+from course_lib.data import ROOT, load
 from course_lib.experiments.detectors import build_retinanet
 from course_lib.weights import WEIGHTS, WeightsError, load_weights
 
@@ -46,3 +49,12 @@ def test_only_sure_detections_are_shown():
 def test_another_number_of_classes_is_refused():
     with pytest.raises(WeightsError, match="retinanet_scenes"):
         preview.trained_detections([torch.zeros(3, 64, 64)], 3)
+
+
+def test_readme_shows_lesson_1s_first_figure():
+    """`make render` stores it."""
+    cells = json.loads((ROOT / "notebooks" / "01_single_object_detector.ipynb").read_text(encoding="utf-8"))["cells"]
+    (cell,) = [cell for cell in cells if cell["id"] == "where-we-end"]
+    stored = base64.b64decode("".join(cell["outputs"][0]["data"]["image/jpeg"]))
+    assert (ROOT / "data" / "detections.jpg").read_bytes() == stored
+    assert "(data/detections.jpg)" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -184,6 +184,13 @@ def render(path: Path, check: bool) -> bool:
     return not texts
 
 
+def readme_picture(root: Path = ROOT) -> None:
+    """Store the first figure of lesson 1 as `data/detections.jpg`, which README.md shows."""
+    cells = read(root / "notebooks" / "01_single_object_detector.ipynb").cells
+    (figure,) = [picture for cell in cells if cell.id == "where-we-end" for picture in pictures(cell)]
+    write_whole(root / "data" / "detections.jpg", base64.b64decode(figure))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Render the given notebooks, or all of them, one after the other."""
     parser = argparse.ArgumentParser(prog="make render", description="Run notebooks and store their outputs.")
@@ -197,6 +204,8 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         parser.error("no such notebook: " + ", ".join(missing))
     results = [render(path, options.check) for path in options.notebooks or default_notebooks()]
+    if all(results) and not options.check:
+        readme_picture()
     return 0 if all(results) else 1
 
 
