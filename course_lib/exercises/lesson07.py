@@ -140,8 +140,8 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
 
     def oracle(maps: list[Tensor]) -> list[Tensor]:
         new = [maps[0].clone()]
-        for given in maps[1:]:
-            new.append(given + pooled(new[-1]))
+        for coarser in maps[1:]:
+            new.append(coarser + pooled(new[-1]))
         return new
 
     def grids(*rows: list[list[float]]) -> list[Tensor]:
