@@ -17,21 +17,40 @@ from course_lib.fpn import FeaturePyramid
 
 
 class PyramidOfMaps(nn.Module):
-    """A base under lesson 7's pyramid, in the form that torchvision wants.
+    """A base and lesson 7's pyramid on it, in the form that torchvision's detectors want.
 
     Args:
-        base: [B, 3, H, W] → a list of maps; `base.channels` describes them.
-        width: channels of every map of the pyramid.
+        base: [B, 3, H, W] → a list of maps.
+        pyramid: of those maps.
     """
 
-    def __init__(self, base: nn.Module, width: int = 64) -> None:
+    def __init__(self, base: nn.Module, pyramid: FeaturePyramid) -> None:
         super().__init__()
-        self.base, self.out_channels = base, width
-        self.pyramid = FeaturePyramid(base.channels, width, extra=0)
+        self.base, self.pyramid = base, pyramid
+        self.out_channels = pyramid.smooth[0].out_channels
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """[B, 3, H, W] → maps by name, "0" is the finest."""
         return {str(level): features for level, features in enumerate(self.pyramid(self.base(x)))}
+
+
+def torchvision_losses(theirs: nn.Module, images: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
+    """The named losses of a detector of torchvision's; difficult objects are left out.
+
+    torchvision gives them in training mode only, so the mode is changed for the call.
+
+    Args:
+        theirs: any of torchvision's detectors.
+        images: pictures [3, H, W].
+        targets: one dict(boxes, labels) a picture, optionally `difficult`; a picture may have no objects.
+    """
+    mode, easy = theirs.training, []
+    for target in targets:
+        keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
+        easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
+    parts = theirs.train()(list(images), easy)
+    theirs.train(mode)
+    return parts
 
 
 class TwoStage(nn.Module):
@@ -61,7 +80,7 @@ class TwoStage(nn.Module):
         max_detections: int = 100,
     ) -> None:
         super().__init__()
-        maps = PyramidOfMaps(base)
+        maps = PyramidOfMaps(base, FeaturePyramid(base.channels, width=64, extra=0))
         self.theirs = FasterRCNN(
             maps,
             min_size=image_size,
@@ -88,21 +107,8 @@ class TwoStage(nn.Module):
         return images
 
     def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """The parts of both stages, added up; difficult objects are left out.
-
-        torchvision gives them in training mode only, so the mode is changed for the call.
-
-        Args:
-            outputs: as `forward` gives them.
-            targets: one dict(boxes, labels) a picture, optionally `difficult`; a picture may have no objects.
-        """
-        mode, easy = self.training, []
-        for target in targets:
-            keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
-            easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
-        self.theirs.train()
-        parts = self.theirs(list(outputs), easy)
-        self.train(mode)
+        """The parts of both stages, added up, as `torchvision_losses` gives them; arguments as there."""
+        parts = torchvision_losses(self.theirs, outputs, targets)
         return {
             "classification": parts["loss_objectness"] + parts["loss_classifier"],
             "localization": parts["loss_rpn_box_reg"] + parts["loss_box_reg"],

@@ -21,7 +21,7 @@ from course_lib.preview import RETINANET, SIDES
 from course_lib.retinanet import RetinaNet, pad_batch
 from course_lib.sliding_window import SlidingWindowDetector, sliding_windows
 from course_lib.ssd import SSD
-from course_lib.two_stage import TwoStage
+from course_lib.two_stage import PyramidOfMaps, TwoStage, torchvision_losses
 from course_lib.weights import load_weights
 from course_lib.yolo import YOLO
 
@@ -78,14 +78,8 @@ class Reference(nn.Module):
         return images
 
     def loss(self, outputs: Sequence[Tensor], targets: Sequence[dict]) -> dict[str, Tensor]:
-        """torchvision's two parts, which it gives in training mode only; difficult objects are left out."""
-        mode, easy = self.training, []
-        for target in targets:
-            keep = ~target.get("difficult", torch.zeros_like(target["labels"])).bool()
-            easy.append({"boxes": target["boxes"][keep], "labels": target["labels"][keep].long()})
-        self.theirs.train()
-        parts = self.theirs(list(outputs), easy)
-        self.train(mode)
+        """torchvision's parts, added up to the course's two; arguments as for `torchvision_losses`."""
+        parts = torchvision_losses(self.theirs, outputs, targets)
         return {name: sum(parts[part] for part in theirs) for name, theirs in self.parts.items()}
 
     @torch.no_grad()
@@ -104,19 +98,6 @@ class ReferenceSSD(Reference):
         limits |= dict(topk_candidates=detector.top_k, detections_per_img=detector.max_detections)
         size, mean, spread = detector.image_size, [0.0] * 3, [1.0] * 3
         super().__init__(TorchvisionSSD(maps, boxes, size, num_classes + 1, mean, spread, head=head, **limits))
-
-
-class PyramidMaps(nn.Module):
-    """The base and the pyramid of a course RetinaNet, in the form that torchvision's RetinaNet wants."""
-
-    def __init__(self, detector: RetinaNet) -> None:
-        super().__init__()
-        self.base, self.pyramid = detector.base, detector.pyramid
-        self.out_channels = detector.pyramid.smooth[0].out_channels
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """[B, 3, H, W] → the maps, finest first."""
-        return OrderedDict((str(i), x) for i, x in enumerate(self.pyramid(self.base(x))))
 
 
 class GivenAnchors(AnchorGenerator):
@@ -165,7 +146,11 @@ class ReferenceRetinaNet(Reference):
     """
 
     def __init__(self, detector: RetinaNet, num_classes: int) -> None:
-        maps, anchors, blocks = PyramidMaps(detector), GivenAnchors(detector), detector.classify[:-1]
+        maps, anchors, blocks = (
+            PyramidOfMaps(detector.base, detector.pyramid),
+            GivenAnchors(detector),
+            detector.classify[:-1],
+        )
         groups = [layer.num_groups for layer in blocks.modules() if isinstance(layer, nn.GroupNorm)]
         norm = partial(nn.GroupNorm, groups[0]) if groups else None
         head = RetinaNetHead(maps.out_channels, len(detector.shapes[0]), num_classes + 1, norm_layer=norm)

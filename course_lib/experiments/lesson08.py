@@ -63,14 +63,6 @@ def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     return train_and_score(lambda num_classes: build(settings["family"], num_classes, seed), settings, seed, device)[0]
 
 
-def live(family: str, lr: float, steps: int | None = None, seed: int = 0) -> tuple[nn.Module, dict]:
-    """A family's detector as the live arm of the scoreboard trains it, and what it was trained with."""
-    pictures = load("standard", "train")
-    model, settings = build(family, len(pictures.class_names), seed), {"steps": steps or STEPS, "lr": lr, "seed": seed}
-    train(model, pictures, settings["steps"], BATCH, lr=lr, seed=seed)
-    return model, settings
-
-
 RATES = (0.0015, 0.003, 0.006, 0.012)
 TUNING = {
     f"tuning: {family}, lr {lr}": {"family": family, "lr": lr, "steps": STEPS} for family in FAMILIES for lr in RATES
