@@ -130,13 +130,13 @@ class Plan:
     def _smallest(self, mode: str) -> list[int]:
         """The three smallest cases with float tensors (all small ones for "gradient"), and the smallest of each empty kind.
 
-        A kind of emptiness is which arguments are empty: an answer may return early for each of them.
+        A kind of emptiness is which axes of which tensors have length 0: an answer may return early for each of them.
 
         A gradient through nothing is asked for only where there is one number to call `backward` on: a loss.
         """
         fit = [i for i in self._by_size() if any(t.is_floating_point() for t in tensors(self.cases[i].args))]
         empty = [i for i in fit if is_empty(self.cases[i].args) and (mode != "gradient" or self._is_scalar(i))]
-        kinds = {tuple(map(is_empty, self.cases[i].args)): i for i in reversed(empty)}
+        kinds = {_empty_axes(self.cases[i].args): i for i in reversed(empty)}
         full = [i for i in fit if not is_empty(self.cases[i].args)]
         small = [i for i in full if size(self.cases[i].args) <= 24]  # the oracle's slopes take a call a number
         return (max(full[:3], small, key=len) if mode == "gradient" else full[:3]) + sorted(kinds.values())
@@ -201,6 +201,12 @@ def is_empty(args: object) -> bool:
     if isinstance(args, str):
         return not args.strip()
     return isinstance(args, (list, tuple)) and (len(args) == 0 or any(is_empty(a) for a in args))
+
+
+def _empty_axes(args: tuple) -> tuple:
+    """Which arguments are empty, and which axes of their tensors have length 0."""
+    axes = (tuple(side == 0 for side in one.shape) for one in tensors(args))
+    return tuple(map(is_empty, args)), tuple(axes)
 
 
 def _nudged(value: object, generator: torch.Generator) -> object:

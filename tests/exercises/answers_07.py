@@ -1100,6 +1100,11 @@ def rescue_cpu_empty(overlap):
     return rescue_claims(overlap)
 
 
+@wrong("7.3", "without anchors a tensor on the CPU", says="device", only_behaviour=True)
+def rescue_no_anchors_cpu(overlap):
+    return rescue_claims(overlap) if overlap.shape[1] else torch.zeros(0, dtype=torch.int64)
+
+
 @wrong("7.3", "without objects everything is ignored", says="without objects")
 def rescue_empty_ignored(overlap):
     return rescue_claims(overlap) if len(overlap) else _none(overlap) - 1
