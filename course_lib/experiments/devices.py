@@ -48,6 +48,8 @@ class Placed(nn.Module):
     ) -> None:
         super().__init__()
         self.device, self.dtype = torch.device(device), dtype
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 means float32; cuDNN would round to 10 bits otherwise
         self.core = detector.to(self.device)
         if compile:
             self.core.compile()  # in place, so that `detect` is compiled as well

@@ -109,7 +109,7 @@ LESSON06 = Experiment(
         "arm. (The first plan had a second stage of tuning at the primary budget. It was cut before anything of it ran: "
         "the machine turned out two and a half times slower than planned.) NAMED EXPLORATORY: the lesson's own "
         "budget of 150 steps ('live', with its controls, and the shares of loss and gradient that fall to easy background, "
-        "claim C35), gamma at that budget with everything else as chosen for gamma 2 (claim C34), and the same budget with "
+        "claim C35), gamma at that budget with everything else as chosen for gamma 2 (claim C34), alpha likewise, and the same budget with "
         "and without the prior, under AdamW with clipping and under SGD (.02, momentum .9) without (claim B01)."
     ),
     run=run,
@@ -125,6 +125,9 @@ LESSON06 = Experiment(
         "gamma 0.5": LIVE | {"gamma": 0.5},
         "gamma 1": LIVE | {"gamma": 1.0},
         "gamma 5": LIVE | {"gamma": 5.0},
+        "alpha 0.1": LIVE | {"alpha": 0.1},
+        "alpha 0.5": LIVE | {"alpha": 0.5},
+        "alpha 0.75": LIVE | {"alpha": 0.75},
     }
     | NO_PRIOR
     | TUNING,
@@ -137,6 +140,7 @@ LESSON06 = Experiment(
         ("focal", "cross-entropy"),
         ("live", "live, cross-entropy"),
         *((f"gamma {gamma}", "live") for gamma in ("0", "0.5", "1", "5")),
+        *((f"alpha {alpha}", "live") for alpha in ("0.1", "0.5", "0.75")),
         ("no prior", "live"),
         ("cross-entropy, no prior", "live, cross-entropy"),
         ("SGD, no prior", "SGD"),

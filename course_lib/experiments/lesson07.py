@@ -9,12 +9,18 @@ from torch import Tensor, nn
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 from torchvision.models.detection.image_list import ImageList
 
+from course_lib.average_precision import detect_all
 from course_lib.backbone import Backbone
+from course_lib.data import load
 from course_lib.default_boxes import box_shapes, level_shapes
 from course_lib.experiments.detectors import RETINANET, SIDES, ReferenceRetinaNet, build_ssd
+from course_lib.experiments.devices import Placed
 from course_lib.experiments.runner import Experiment
+from course_lib.experiments.scoring import ap_scores
 from course_lib.experiments.standard_run import BATCH, classification, train_and_score
 from course_lib.experiments.torchvision_retinanet import loss_ladder, resnet50_retinanet
+from course_lib.preview import NAME as RETINANET_NAME
+from course_lib.preview import trained_form
 from course_lib.retinanet import RetinaNet
 from course_lib.torchvision_weights import from_torchvision
 from course_lib.weights import load_weights
@@ -129,7 +135,8 @@ LESSON07 = Experiment(
         "The sign is reported, whatever it is. EXPLORATORY, 5 seeds each: the other parts (lateral links, one level only, "
         "one anchor per cell, heads not shared, no prior, no GroupNorm), other losses with the settings tuned for focal "
         "loss, and two settings in which the path should pay: the finest level alone (large objects, of which C3 sees a "
-        "part only), and levels from a map of stride 4 behind three convolutions."
+        "part only), and levels from a map of stride 4 behind three convolutions; crowded scenes, with the SSD and without the "
+        "path beside it; the SSD at 1,000 augmented steps."
     ),
     run=run,
     arms={
@@ -152,7 +159,11 @@ LESSON07 = Experiment(
         "from stride 4": LIVE | {"levels": "from stride 4"},
         "from stride 4, no top-down": LIVE | {"levels": "from stride 4", "top_down": False},
         "torchvision": LIVE | {"library": "torchvision", "weight": 1.0},
+        "crowded": LIVE | {"scenes": "crowded"},
+        "crowded, ssd": SSD_LIVE | {"scenes": "crowded"},
+        "crowded, no top-down": LIVE | {"scenes": "crowded", "top_down": False},
         "long": LIVE | LONG,
+        "long, ssd": SSD_LIVE | LONG,
         "long, no top-down": LIVE | LONG | {"top_down": False},
     }
     | TUNING,
@@ -168,6 +179,9 @@ LESSON07 = Experiment(
         ("finest level only", "finest level only, no top-down"),
         ("from stride 4", "from stride 4, no top-down"),
         ("long", "long, no top-down"),
+        ("long", "long, ssd"),
+        ("crowded", "crowded, ssd"),
+        ("crowded", "crowded, no top-down"),
         ("live", "torchvision"),
         *(
             ("live", part)
@@ -232,4 +246,29 @@ LESSON07_PARITY = Experiment(
     cpu_only=True,
 )
 
-EXPERIMENTS = [LESSON07, LESSON07_PARITY]
+
+def precision(settings: dict, seed: int, device: str = "cpu") -> dict:
+    """AP of the shipped RetinaNet on the first pictures of val, in one precision, compiled or not."""
+    val = load("standard", "val").select(range(settings["pictures"]))
+    model = trained_form(len(val.class_names))
+    load_weights(RETINANET_NAME, model)
+    placed = Placed(model.eval(), device, getattr(torch, settings["dtype"]), settings["compile"])
+    return ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
+
+
+LESSON07_PRECISION = Experiment(
+    name="lesson07_precision",
+    plan=(
+        "The shipped RetinaNet on the first 100 pictures of val in float32, under bfloat16 autocast, and compiled (torch.compile): "
+        "AP within .005 of float32's."
+    ),
+    run=precision,
+    arms={
+        "float32": {"dtype": "float32", "compile": False, "pictures": 100},
+        "bfloat16": {"dtype": "bfloat16", "compile": False, "pictures": 100},
+        "compiled": {"dtype": "float32", "compile": True, "pictures": 100},
+    },
+    seeds={"": [0]},
+)
+
+EXPERIMENTS = [LESSON07, LESSON07_PARITY, LESSON07_PRECISION]

@@ -38,11 +38,12 @@ def train_and_score(
     Args:
         build: number of classes → detector.
         settings: `steps` and `lr`; optionally `augment`, `labels` ("shuffled"), `optimiser` ("SGD": as RetinaNet's paper
-            trains, and without clipping), `confirm` (the test split is scored too, as "test AP" …).
+            trains, and without clipping), `confirm` (the test split is scored too, as "test AP" …), `scenes` (which kind).
         seed: of the order and the changes of the pictures.
         device: where to train.
     """
-    pictures, val = load("standard", "train"), load("standard", "val")
+    scenes = settings.get("scenes", "standard")
+    pictures, val = load(scenes, "train"), load(scenes, "val")
     model = build(len(val.class_names))
     placed, how = Placed(model, device), {}
     if settings.get("labels") == "shuffled":
@@ -57,7 +58,7 @@ def train_and_score(
     ends = {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
     scores |= {name: loss for name, loss in ends.items() if math.isfinite(loss)}  # a run that diverged has no last loss
     if settings.get("confirm"):
-        test = load("standard", "test", confirm=True)
+        test = load(scenes, "test", confirm=True)
         found = ap_scores(detect_all(placed, test), test.targets, len(test.class_names))
         scores |= {f"test {name}": value for name, value in found.items()}
     return scores, placed, val
