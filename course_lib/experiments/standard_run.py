@@ -55,10 +55,10 @@ def train_and_score(
         how["clip"] = math.inf
     losses = train(placed, pictures, settings["steps"], BATCH, lr=settings["lr"], seed=seed, **how)
     scores = ap_scores(detect_all(placed, val), val.targets, len(val.class_names))
-    ends = {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
-    scores |= {name: loss for name, loss in ends.items() if math.isfinite(loss)}  # a run that diverged has no last loss
+    scores |= {"first_loss": sum(losses[0].values()), "last_loss": sum(losses[-1].values())}
     if settings.get("confirm"):
         test = load(scenes, "test", confirm=True)
         found = ap_scores(detect_all(placed, test), test.targets, len(test.class_names))
         scores |= {f"test {name}": value for name, value in found.items()}
-    return scores, placed, val
+    # A size without objects has no AP, a run that diverged no last loss.
+    return {name: value for name, value in scores.items() if math.isfinite(value)}, placed, val
