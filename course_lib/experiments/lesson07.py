@@ -178,6 +178,7 @@ LESSON07 = Experiment(
         ("live", "no top-down"),
         ("finest level only", "finest level only, no top-down"),
         ("from stride 4", "from stride 4, no top-down"),
+        ("from stride 4", "live"),
         ("long", "long, no top-down"),
         ("long", "long, ssd"),
         ("crowded", "crowded, ssd"),
