@@ -43,13 +43,14 @@ class _Picture:
         return bundle, {mime: {"alt": self.alt}}
 
 
-def show(fig: Figure, alt: str, photo: bool | None = None) -> None:
+def show(fig: Figure, alt: str, photo: bool | None = None, quality: int = 85) -> None:
     """Display a figure with its alt text and close it; the last call of a figure cell.
 
     Args:
         fig: the finished figure.
         alt: what the figure shows, for a reader who does not see it; at least a few words.
         photo: store as JPEG (True) or PNG (False); by default JPEG as soon as a picture (`imshow` of colours) is in it.
+        quality: of the JPEG; lower where a figure holds very many pictures.
 
     Raises:
         ValueError: the alt text is empty or too short to say anything.
@@ -60,7 +61,7 @@ def show(fig: Figure, alt: str, photo: bool | None = None) -> None:
         photo = any(image.get_array().ndim == 3 for axes in fig.axes for image in axes.images)
     buffer = io.BytesIO()
     if photo:
-        fig.savefig(buffer, format="jpeg", bbox_inches="tight", dpi=100, pil_kwargs={"quality": 85})
+        fig.savefig(buffer, format="jpeg", bbox_inches="tight", dpi=100, pil_kwargs={"quality": quality})
     else:
         fig.savefig(buffer, format="png", bbox_inches="tight", dpi=88, metadata={"Software": None})
     plt.close(fig)

@@ -196,6 +196,20 @@ def milliseconds(models: dict[str, nn.Module], images: list[Tensor], threads: in
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
+def time_ratios(scores: dict[str, float]) -> dict[str, float]:
+    """How many times as long one family takes as another on one thread, from one run, and SSD's pictures a second."""
+    pairs = [
+        ("sliding window", "SSD"),
+        ("two-stage", "YOLO, connected top"),
+        ("two-stage", "SSD"),
+        ("two-stage", "RetinaNet"),
+        ("SSD", "YOLO, connected top"),
+        ("RetinaNet", "SSD"),
+    ]
+    ratios = {f"{a} : {b}": scores[f"{a}, 1 thread"] / scores[f"{b}, 1 thread"] for a, b in pairs}
+    return ratios | {"SSD, pictures per second": 1000 / scores["SSD, 1 thread"]}
+
+
 def speed(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Time the shipped detectors of all families alternately."""
     val, models, scores = load("standard", "val"), {}, {}
@@ -206,7 +220,7 @@ def speed(settings: dict, seed: int, device: str = "cpu") -> dict:
     for threads in (1, 2):
         found = milliseconds(models, images, threads, settings["rounds"])
         scores |= {f"{family}, {threads} thread{'s' * (threads > 1)}": value for family, value in found.items()}
-    return scores
+    return scores | time_ratios(scores)
 
 
 SPEED = Experiment(

@@ -24,7 +24,7 @@ from house.notebooks import (
 )
 from house.test_prose_numbers import stored
 
-VERDICTS = ("confirmed", "contradicted", "undecided")
+VERDICTS = ("confirmed", "confirmed in part", "contradicted", "undecided")
 
 
 def read_claims(root: Path = ROOT) -> list[dict]:
