@@ -85,7 +85,7 @@ class TwoStage(nn.Module):
             maps,
             min_size=image_size,
             max_size=image_size,
-            image_mean=[0.5] * 3,
+            image_mean=[0.0] * 3,  # the base centres its pictures itself
             image_std=[1.0] * 3,
             rpn_anchor_generator=AnchorGenerator(((16, 22), (32, 45), (56, 90)), ((0.5, 1.0, 2.0),) * 3),
             rpn_pre_nms_top_n_train=256,

@@ -2,6 +2,7 @@
 
 import torch
 
+from course_lib.backbone import Backbone
 from course_lib.experiments import lesson08
 from course_lib.experiments.lesson08 import CHOSEN, FAMILIES, RATES, SCOREBOARD, TUNING, build, count, milliseconds
 
@@ -14,7 +15,8 @@ def test_every_family_is_tuned_with_the_same_rates():
 
 
 def test_confirming_arms_come_with_five_new_seeds():
-    live = [arm for arm in SCOREBOARD.arms if arm not in TUNING]
+    live = [*lesson08.LIVE, *lesson08.FOURFOLD]
+    assert set(live) | set(lesson08.LONGER) | set(TUNING) == set(SCOREBOARD.arms)
     assert not CHOSEN or set(CHOSEN) == set(FAMILIES)
     assert all(len(SCOREBOARD.seeds_of(arm)) >= 5 and 100 not in SCOREBOARD.seeds_of(arm) for arm in live)
 
@@ -28,6 +30,21 @@ def test_all_families_have_the_same_limits():
         else:
             limits = model.score_threshold, model.iou_threshold, model.top_k, model.max_detections
             assert limits == (0.01, 0.45, 200, 100)
+
+
+def test_the_base_of_every_family_is_given_the_same_numbers():
+    picture = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    for family in FAMILIES:
+        model, seen = build(family, 3, start="random").eval(), []
+        stem = next(m for m in model.modules() if isinstance(m, Backbone)).stem
+        stem.register_forward_hook(lambda module, given, result, seen=seen: seen.append(given[0]))
+        if family == "sliding window":
+            window = torch.tensor([[0.0, 0, 32, 32]])
+            model.look(picture[None], torch.tensor([0]), window)
+            assert torch.equal(seen[0][0], picture[:, :32, :32] - 0.5)
+        else:
+            model.detect([picture])
+            assert len(seen) == 1 and torch.equal(seen[0][0], picture - 0.5), family
 
 
 def test_counts():
