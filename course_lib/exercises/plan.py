@@ -132,9 +132,12 @@ class Plan:
 
         A kind of emptiness is which axes of which tensors have length 0: an answer may return early for each of them.
 
-        A gradient through nothing is asked for only where there is one number to call `backward` on: a loss.
+        A gradient through nothing is asked for only where there is one number to call `backward` on: a loss. Where no
+        case has floats (groups, ids), the device is asked for with whole numbers.
         """
         fit = [i for i in self._by_size() if any(t.is_floating_point() for t in tensors(self.cases[i].args))]
+        if mode == "device" and not fit:
+            fit = [i for i in self._by_size() if tensors(self.cases[i].args)]
         empty = [i for i in fit if is_empty(self.cases[i].args) and (mode != "gradient" or self._is_scalar(i))]
         kinds = {_empty_axes(self.cases[i].args): i for i in reversed(empty)}
         full = [i for i in fit if not is_empty(self.cases[i].args)]
