@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from course_lib.exercises.framework import Case, Draw, case, explain, fix, predict, write
+from course_lib.exercises.framework import Case, Draw, case, explain, fix, judged, predict, write
 
 SHIPPED = '''
 def confidence_loss(confidences, owned, overlaps, empty_weight):
@@ -45,6 +45,12 @@ predict(
         (CELLS * CLASSES, "the boxes are missing: five numbers each"),
         (COLUMNS * COLUMNS * EACH, "the grid need not be square: rows and columns follow from height and width"),
         (ROWS * ROWS * EACH, "the grid need not be square: rows and columns follow from height and width"),
+        (ROWS * (260 // 32) * EACH, "both sides are rounded up: 32 divides neither of them"),
+        ((100 // 32) * COLUMNS * EACH, "both sides are rounded up: 32 divides neither of them"),
+        (100 / 32 * 260 / 32 * EACH, "a map has whole rows and whole columns: round both up first"),
+        (CELLS * (4 * K + 1 + CLASSES), "every box has a confidence of its own, not one per cell"),
+        (CELLS * (5 * 2 + CLASSES), "that is with the paper's two boxes; here a cell has three"),
+        (7 * 7 * (5 * 2 + CLASSES), "those are the paper's; here the grid and the boxes are others"),
         (7 * 7 * EACH, "7 × 7 is the paper's grid, for a picture of 448 × 448; here the grid follows from the stride"),
     ],
     otherwise="rows and columns of the map at stride 32, both rounded up; then five numbers per box and one set of classes per cell",
@@ -89,14 +95,25 @@ def decode_v2(draw: Draw) -> Iterator[Case]:
         ("the height should be the prior's times the exponential", one([[[0.0, 0, 0, math.log(2)]]]), square, (16, 16)),
         ("boxes should not be clipped to the picture", one([[[0.0, 0, 1, 1]]]), square * 3, (16, 16)),
         ("a large number should not leave the cell", one([[[9.0, -9.0, 0, 0]]]), square, (16, 16)),
+        ("a very large number should put the centre at the cell's far edge", one([[[100.0, 100.0, 0, 0]]]), square, (16, 16)),
+        ("a side should follow the exponential, however large its number is", one([[[0.0, 0, 6, 5]]]), square, (16, 16)),
+        ("a side should follow the exponential, however small its number is", one([[[0.0, 0, -6, -5]]]), square, (16, 16)),
         ("x should be scaled by the picture's width, y by its height", one([[[third, third, 0, 0]]]), square, (16, 48)),
         ("a cell in the next column should lie further right", one([[[0.0] * 4], [[0.0] * 4]]), square, (16, 32)),
         ("a cell in the next row should lie further down", one([[[0.0] * 4]], [[[0.0] * 4]]), square, (32, 16)),
+        ("a cell need not be a whole number of pixels wide", one([[[0.0] * 4], [[0.0] * 4]]), square, (16, 25)),
+        ("a cell need not be a whole number of pixels high", one([[[0.0] * 4]], [[[0.0] * 4]]), square, (25, 16)),
         (
             "each box of a cell should have its own prior",
             one([[[0.0] * 4, [0.0] * 4]]),
             torch.tensor([[8.0, 8], [2, 6]]),
             (16, 16),
+        ),
+        (
+            "each box of a cell should have its own prior, the same in every cell",
+            one([[[0.0] * 4] * 2] * 2),
+            torch.tensor([[8.0, 8], [2, 6]]),
+            (16, 32),
         ),
         (
             "cells need not be square",
@@ -111,9 +128,11 @@ def decode_v2(draw: Draw) -> Iterator[Case]:
     )
     two = torch.cat([one([[[0.0, 0, 0, 0]]]), one([[[third, 0, 0, 0]]])])
     yield case("each picture should have boxes of its own", oracle, two, square, (16, 16))
-    for b, rows, columns, k, size in ((1, 2, 3, 2, (40, 66)), (2, 3, 2, 1, (48, 20)), (3, 2, 5, 3, (64, 100))):
+    for b, rows, columns, k, size in ((1, 2, 3, 2, (41, 68)), (2, 3, 2, 1, (50, 21)), (3, 2, 5, 3, (63, 101))):
         predictions, priors = draw.normal(b, rows, columns, k, 4), draw.uniform(k, 2, low=4, high=30)
         yield case("every box should follow the formulas", oracle, predictions, priors, size)
+    said, turned = draw.normal(2, 2, 4, 3, 2).permute(0, 4, 3, 1, 2), draw.uniform(2, 2, low=4, high=30).T
+    yield case("the numbers may lie in memory in another order (permuted)", oracle, said, turned, (40, 66))
 
 
 # Cells of 8.3 by hand: what should hold, confidences [B, R, C, k], owned [B, R, C], overlaps [P, k], empty_weight.
@@ -121,6 +140,7 @@ CONFIDENCES = [
     ("an empty cell should cost its confidences, squared and weighted", [[[[0.5]]]], [[[False]]], [], 0.5),
     ("a responsible box should learn its overlap", [[[[0.5]]]], [[[True]]], [[0.5]], 0.5),
     ("a responsible box should learn its overlap", [[[[1.0]]]], [[[True]]], [[0.5]], 0.5),
+    ("a responsible box should learn its overlap, however small", [[[[0.5]]]], [[[True]]], [[0.25]], 0.5),
     ("a responsible box should count in full", [[[[0.25]]]], [[[True]]], [[0.75]], 0.125),
     ("an overlap of 0 should be learned as well", [[[[0.5]]]], [[[True]]], [[0.0]], 0.5),
     ("the other box of a cell with an object should learn 0", [[[[1.0, 0.5]]]], [[[True]]], [[1.0, 0.25]], 0.5),
@@ -129,7 +149,16 @@ CONFIDENCES = [
     ("the box that overlaps most should be responsible", [[[[0.75, 0.5]]]], [[[True]]], [[0.25, 0.5]], 0.5),
     ("the sum should be divided by the pictures", [[[[0.5]]], [[[0.5]]]], [[[False]], [[False]]], [], 0.5),
     ("the sum should be divided by the pictures", [[[[0.5]]], [[[0.0]]]], [[[True]], [[False]]], [[1.0]], 0.5),
+    ("the sum should be divided by the pictures", [[[[1.0, 0.5]]], [[[0.5, 1.0]]]], [[[True]], [[True]]], [[1.0, 0.0], [0.0, 1.0]], 0.5),
     ("cells with and without an object should be told apart", [[[[0.5], [0.25]]]], [[[False, True]]], [[0.75]], 0.5),
+    ("all other boxes should learn 0", [[[[1.0, 0.5, 0.25]]]], [[[True]]], [[1.0, 0.25, 0.5]], 0.5),
+    ("overlaps come in the order of confidences[owned]", [[[[0.5], [0.25]], [[0.75], [1.0]]]], [[[False, True], [True, False]]], [[0.25], [0.5]], 0.5),
+    ("the best box should be responsible, however little it overlaps", [[[[0.75, 0.5]]]], [[[True]]], [[0.125, 0.25]], 0.5),
+    ("a responsible box that says 0 should learn its overlap", [[[[0.0]]]], [[[True]]], [[0.5]], 0.5),
+    ("an error above 1 should be squared like any other", [[[[2.0]]]], [[[True]]], [[0.5]], 0.5),
+    ("with a weight of 0 only responsible boxes should count", [[[[0.5, 0.25]]]], [[[True]]], [[0.25, 0.75]], 0.0),
+    ("a weight of 1 should leave the target as it is", [[[[0.5]]]], [[[True]]], [[0.25]], 1.0),
+    ("a weight above 1 should count as it is, and not for the responsible box", [[[[0.5, 0.25]]]], [[[True]]], [[0.25, 0.75]], 2.0),
     ("a confidence below 0 should be squared as it is", [[[[-0.5]]]], [[[True]]], [[0.5]], 0.5),
 ]  # fmt: skip
 
@@ -151,6 +180,21 @@ def confidence_loss(draw: Draw) -> Iterator[Case]:
     for says, confidences, owned, overlaps, weight in CONFIDENCES:
         said = torch.tensor(confidences)
         yield case(says, oracle, said, torch.tensor(owned), torch.tensor(overlaps).reshape(-1, said.shape[-1]), weight)
+
+    def judge(result: Tensor, confidences: Tensor, owned: Tensor, overlaps: Tensor, empty_weight: float) -> str | None:
+        """Of boxes that overlap equally, all the boxes of one cell, any one may be responsible."""
+        said, own = confidences.flatten().tolist(), overlaps.flatten().tolist()
+        empty = [empty_weight * one**2 for one in said]
+        right = [sum(empty) - empty[j] + (said[j] - own[j]) ** 2 for j in range(len(said))]
+        if result.shape == () and min(abs(float(result) - one) for one in right) <= 1e-4:
+            return None
+        return f"yours gives {float(result):.4g}, right is {' or '.join(sorted({f'{one:.4g}' for one in right}))}"
+
+    for numbers, equal in (([0.5, 0.5], 0.25), ([0.5, 0.5], 0.0), ([0.5, 0.75, 0.25], 0.5)):
+        said, own = torch.tensor([[[numbers]]]), torch.full((1, len(numbers)), equal)
+        yield judged(
+            "of equal overlaps one should be responsible, not all", judge, said, torch.tensor([[[True]]]), own, 0.5
+        )
     nobody = draw.uniform(2, 3, 2, 2)
     yield case(
         "pictures without any object should have a loss",
@@ -166,6 +210,10 @@ def confidence_loss(draw: Draw) -> Iterator[Case]:
         overlaps = apart[torch.randperm(len(apart), generator=draw.generator)].reshape(-1, k)
         confidences = draw.uniform(b, rows, columns, k, low=-0.3, high=1.2)
         yield case("every confidence should pay for its own error", oracle, confidences, owned, overlaps, weight)
+    said = draw.uniform(2, 2, 3, 2).permute(0, 3, 2, 1)
+    has = torch.tensor([[[True, False], [True, False], [False, True]]])
+    owned, overlaps = torch.cat([has, ~has]).transpose(1, 2), torch.linspace(0.1, 0.9, 12).reshape(2, 6).T
+    yield case("the numbers may lie in memory in another order (permuted)", oracle, said, owned, overlaps, 0.5)
 
 
 # Detectors of 8.4: what should hold, milliseconds, accuracies.
@@ -175,14 +223,23 @@ DETECTORS = [
     ("a slower and less accurate detector should be beaten", [9.0, 5.0], [0.25, 0.5]),
     ("a faster and less accurate detector should stay", [5.0, 9.0], [0.25, 0.5]),
     ("an equally fast and less accurate detector should be beaten", [5.0, 5.0], [0.5, 0.25]),
+    ("an equally fast and less accurate detector should be beaten", [5.0, 5.0], [0.25, 0.5]),
     ("an equally accurate and slower detector should be beaten", [5.0, 9.0], [0.5, 0.5]),
+    ("an equally accurate and slower detector should be beaten", [9.0, 5.0], [0.5, 0.5]),
+    ("slower is slower, by however little", [33.25, 33.0], [0.5, 0.5]),
+    ("faster is faster, by however little", [5.0, 5.0005], [0.125, 0.875]),
+    ("less accurate is less accurate, by however little", [5.0, 5.0], [0.5, 0.50390625]),
+    ("more accurate is more accurate, by however little", [5.0, 9.0], [0.5, 0.50390625]),
     ("two equal detectors should not beat each other", [5.0, 5.0], [0.5, 0.5]),
     ("a detector between two others may stay", [2.0, 5.0, 9.0], [0.25, 0.5, 0.75]),
+    ("a detector between two others may stay, even far below the line that joins them", [2.0, 8.0, 9.0], [0.25, 0.3125, 0.75]),
     ("a detector may be beaten by one that is beaten itself", [2.0, 5.0, 9.0], [0.75, 0.5, 0.25]),
     ("it takes one detector that is better in both, not two that are better in one each", [2.0, 5.0, 9.0], [0.25, 0.5, 0.5625]),
     ("equal detectors should be beaten together", [2.0, 5.0, 5.0], [0.75, 0.5, 0.5]),
     ("equal detectors should stay together", [2.0, 5.0, 5.0], [0.25, 0.5, 0.5]),
     ("an accuracy of 0 counts like any other", [2.0, 5.0], [0.0, 0.5]),
+    ("an accuracy above 1, in percent, counts like any other", [2.0, 5.0], [40.0, 60.0]),
+    ("a time above a second counts like any other", [1500.0, 4000.0], [0.25, 0.5]),
 ]  # fmt: skip
 
 
@@ -201,8 +258,8 @@ def not_beaten(draw: Draw) -> Iterator[Case]:
     for says, times, accuracies in DETECTORS:
         yield case(says, oracle, torch.tensor(times), torch.tensor(accuracies))
     yield case("no detectors should give [0]", oracle, torch.zeros(0), torch.zeros(0))
-    for n, steps in ((4, 4), (6, 3), (9, 8), (20, 30)):
-        times, accuracies = draw.integers(n, low=1, high=steps + 1) * 2.0, draw.integers(n, low=0, high=steps) / 32
+    for n, steps, apart, finer in ((4, 4, 2.0, 32), (6, 3, 2.0, 32), (9, 8, 0.125, 256), (20, 30, 0.0625, 256)):
+        times, accuracies = 2 + draw.integers(n, low=0, high=steps) * apart, draw.integers(n, low=0, high=steps) / finer
         yield case("every detector should be held against every other", oracle, times, accuracies)
 
 
