@@ -111,7 +111,10 @@ def test_fitted_anchors_and_the_share_they_reach():
     boxes = torch.tensor([[0.0, 0, 20, 10]] * 10 + [[0.0, 0, 60, 60]] * 2)
     labels = torch.tensor([1] * 10 + [2, 3])
     sides, ratios = data_check.fit_anchors(boxes, labels)
-    assert sides == pytest.approx([round(200**0.5, 1) * 2**k for k in range(5)]) and ratios == [0.8, 1.26, 2.0]
+    assert sides == [16.0 * 2**k for k in range(5)] and ratios == [0.8, 1.26, 2.0]  # √200 is below two strides
+    sides, _ = data_check.fit_anchors(2 * boxes, labels)
+    assert sides == pytest.approx([round(2 * 200**0.5, 1) * 2**k for k in range(5)])
+    assert data_check.fit_anchors(4 * boxes, labels)[0][0] == 32  # and never above four
     assert data_check.weighted_quantiles(torch.tensor([3.0, 1, 2]), torch.ones(3), [0.1, 0.5, 0.9]) == [1, 2, 3]
     anchors = torch.tensor([[0.0, 0, 20, 10], [30.0, 30, 60, 60]])
     assert data_check.best_overlaps(boxes, anchors).tolist() == pytest.approx([1.0] * 10 + [0.25] * 2)

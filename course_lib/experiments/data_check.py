@@ -53,8 +53,8 @@ def weighted_quantiles(values: Tensor, weights: Tensor, shares: Sequence[float])
 def fit_anchors(boxes: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
     """Sides of the five levels and ratios width : height of the anchors, from the objects; every class weighs the same.
 
-    The finest level starts at the 10 % quantile of √area (between the stride and four times the stride, so that anchors
-    overlap and the coarsest ones are not larger than they have to be), each further level is twice as large. The ratios
+    The finest level starts at the 10 % quantile of √area (between two and four strides: smaller ones would lie
+    too far apart, and the coarsest ones should not be larger than they have to be), each further level is twice as large. The ratios
     are the 10 and 90 % quantiles, at least a quarter away from the median, and their geometric mean.
 
     Args:
@@ -64,7 +64,7 @@ def fit_anchors(boxes: Tensor, labels: Tensor) -> tuple[list[float], list[float]
     width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
     weights = 1 / labels.bincount()[labels].float()
     (start,) = weighted_quantiles((width * height).sqrt(), weights, [0.1])
-    start = round(min(max(start, FINEST), 4 * FINEST), 1)
+    start = round(min(max(start, 2 * FINEST), 4 * FINEST), 1)
     low, middle, high = weighted_quantiles(width / height, weights, [0.1, 0.5, 0.9])
     low, high = min(low, 0.8 * middle), max(high, 1.25 * middle)  # objects of one shape: a little play around it
     ratios = [round(ratio, 2) for ratio in (low, (low * high) ** 0.5, high)]
