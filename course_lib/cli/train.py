@@ -38,7 +38,7 @@ from course_lib.experiments.fit import Diverged, Run, processes, start_processes
 from course_lib.weights import WeightsError  # noqa: E402
 
 DEFAULTS = {
-    "model": "retinanet", "backbone": "small", "start": "pretrained", "epochs": 30, "batch": 16, "size": "256", "seed": 0,
+    "model": "retinanet", "backbone": "small", "start": "pretrained", "epochs": 40, "batch": 16, "size": "256", "seed": 0,
     "patience": 0, "augment": True, "bf16": False, "compile": False, "freeze_norm": False, "format": None,
     "damaged": "raise",
 }  # fmt: skip
@@ -113,7 +113,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to train (auto)")
     flag("--check", action="store_true", help="check the data and stop")
     flag("--no-check", action="store_true", help="train without checking the data again")
-    flag("--epochs", type=positive(int), help="how often each picture is seen (30)")
+    flag("--epochs", type=positive(int), help="how often each picture is seen (40)")
     flag("--batch", type=positive(int), help="pictures a step, of all processes together (16)")
     flag("--size", type=size_text, help="longer side of the detector's pictures, or HxW, multiples of 32 (256)")
     flag(
