@@ -50,7 +50,8 @@ def load_claims(notebooks: Path | None = None) -> list[dict]:
     """The article's claims of `data/claims.json`, each with the cells that show it.
 
     Args:
-        notebooks: folder of the lessons; by default the working one, where a running lesson lies.
+        notebooks: folder of the lessons; by default the working one, where a running lesson lies, or the course's own
+            where that one holds no lessons.
 
     Returns:
         The entries in their order, with "shown": one link "file.ipynb#cell" a lesson that shows the claim, in the
@@ -58,7 +59,9 @@ def load_claims(notebooks: Path | None = None) -> list[dict]:
     """
     claims = json.loads((RESULTS.parent / "claims.json").read_text(encoding="utf-8"))["claims"]
     shown: dict[str, dict[str, str]] = {}
-    for path in sorted((notebooks or Path()).glob("[0-9][0-9]_*.ipynb")):
+    folders = [notebooks] if notebooks else [Path(), RESULTS.parents[1] / "notebooks"]
+    lessons = next((found for folder in folders if (found := sorted(folder.glob("[0-9][0-9]_*.ipynb")))), [])
+    for path in lessons:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for tag in cell.get("metadata", {}).get("tags", []):
                 shown.setdefault(tag.removeprefix("claim-"), {}).setdefault(path.name, f"{path.name}#{cell['id']}")

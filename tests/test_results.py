@@ -44,6 +44,11 @@ def test_claims_know_the_cells_that_show_them(folder, tmp_path):
     assert second["shown"] == []
 
 
+def test_claims_are_found_from_a_folder_without_lessons(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sum(bool(claim["shown"]) for claim in load_claims()) > 40
+
+
 def test_band_on_photographs_compares_with_the_baseline(monkeypatch, capsys):
     monkeypatch.setattr("course_lib.results.on_scenes", lambda: False)
     in_band("any", "accuracy", 0.6, baseline=0.3)
