@@ -64,13 +64,13 @@ def _one(*cells: list[list[list[float]]]) -> Tensor:
     return torch.tensor([list(cells)])
 
 
-THIRD = math.log(3)  # its sigmoid is 3/4
+LOG_3 = math.log(3)  # its sigmoid is 3/4
 SQUARE, WIDE = torch.tensor([[8.0, 8]]), torch.tensor([[12.0, 4]])
 V2_CASES = [  # what the answer should do, predictions, priors, (H, W)
     ("0 should put the centre in the middle of the cell, and give the prior's size", _one([[[0.0] * 4]]), SQUARE, (16, 16)),
     ("a prior should be width, then height", _one([[[0.0] * 4]]), WIDE, (16, 16)),
-    ("x should become its sigmoid, in cells", _one([[[THIRD, 0.0, 0, 0]]]), SQUARE, (16, 16)),
-    ("y should become its sigmoid, in cells", _one([[[0.0, THIRD, 0, 0]]]), SQUARE, (16, 16)),
+    ("x should become its sigmoid, in cells", _one([[[LOG_3, 0.0, 0, 0]]]), SQUARE, (16, 16)),
+    ("y should become its sigmoid, in cells", _one([[[0.0, LOG_3, 0, 0]]]), SQUARE, (16, 16)),
     ("the width should be the prior's times the exponential", _one([[[0.0, 0, math.log(2), 0]]]), SQUARE, (16, 16)),
     ("the height should be the prior's times the exponential", _one([[[0.0, 0, 0, math.log(2)]]]), SQUARE, (16, 16)),
     ("boxes should not be clipped to the picture", _one([[[0.0, 0, 1, 1]]]), SQUARE * 3, (16, 16)),
@@ -78,7 +78,7 @@ V2_CASES = [  # what the answer should do, predictions, priors, (H, W)
     ("a very large number should put the centre at the cell's far edge", _one([[[100.0, 100.0, 0, 0]]]), SQUARE, (16, 16)),
     ("a side should follow the exponential, however large its number is", _one([[[0.0, 0, 6, 5]]]), SQUARE, (16, 16)),
     ("a side should follow the exponential, however small its number is", _one([[[0.0, 0, -6, -5]]]), SQUARE, (16, 16)),
-    ("x should be scaled by the picture's width, y by its height", _one([[[THIRD, THIRD, 0, 0]]]), SQUARE, (16, 48)),
+    ("x should be scaled by the picture's width, y by its height", _one([[[LOG_3, LOG_3, 0, 0]]]), SQUARE, (16, 48)),
     ("a cell in the next column should lie further right", _one([[[0.0] * 4], [[0.0] * 4]]), SQUARE, (16, 32)),
     ("a cell in the next row should lie further down", _one([[[0.0] * 4]], [[[0.0] * 4]]), SQUARE, (32, 16)),
     ("a cell need not be a whole number of pixels wide", _one([[[0.0] * 4], [[0.0] * 4]]), SQUARE, (16, 25)),
@@ -97,7 +97,7 @@ V2_CASES = [  # what the answer should do, predictions, priors, (H, W)
     ),
     (
         "cells need not be square",
-        _one([[[0.0] * 4], [[THIRD, 0.0, 0, 0]]], [[[0.0, THIRD, 0, 0]], [[0.0] * 4]]),
+        _one([[[0.0] * 4], [[LOG_3, 0.0, 0, 0]]], [[[0.0, LOG_3, 0, 0]], [[0.0] * 4]]),
         SQUARE,
         (20, 64),
     ),
@@ -130,7 +130,7 @@ def decode_v2(draw: Draw) -> Iterator[Case]:
     yield case(
         "no pictures should give [0, R, C, k, 4]", oracle, torch.zeros(0, 2, 3, 2, 4), draw.uniform(2, 2), (32, 48)
     )
-    two = torch.cat([_one([[[0.0, 0, 0, 0]]]), _one([[[THIRD, 0, 0, 0]]])])
+    two = torch.cat([_one([[[0.0, 0, 0, 0]]]), _one([[[LOG_3, 0, 0, 0]]])])
     yield case("each picture should have boxes of its own", oracle, two, SQUARE, (16, 16))
     for b, rows, columns, k, size in ((1, 2, 3, 2, (41, 68)), (2, 3, 2, 1, (50, 21)), (3, 2, 5, 3, (63, 101))):
         predictions, priors = draw.normal(b, rows, columns, k, 4), draw.uniform(k, 2, low=4, high=30)

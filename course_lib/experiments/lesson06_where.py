@@ -1,6 +1,5 @@
 """Recorded runs of lesson 6, exploratory: where focal loss might pay. More background, a trained start, photographs."""
 
-import copy
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.average_precision import detect_all
 from course_lib.data import VOCFolder, load
+from course_lib.data.transforms import zoom_out
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments import data_check
 from course_lib.experiments.checkpoints import LIMITS
@@ -29,21 +29,13 @@ from course_lib.training import train
 from course_lib.weights import load_weights
 
 SIDE = 256  # pixels of the canvas, twice a scene's side
-GREY = 0.5
 LOSSES = CHOSEN | {"hard negatives": {"loss": "hard negatives", "lr": 0.006, "weight": 1.0, "prior": 0.01}}
 
 
 def on_canvas(pictures: list[tuple[Tensor, dict]], seed: int) -> list[tuple[Tensor, dict]]:
     """Every picture at a random place of a grey canvas four times its area: the same objects, four times the boxes."""
-    generator, placed = torch.Generator().manual_seed(seed), []
-    for image, target in (pictures[i] for i in range(len(pictures))):
-        _, height, width = image.shape
-        top, left = (int(torch.randint(SIDE - n + 1, (1,), generator=generator)) for n in (height, width))
-        canvas = torch.full((3, SIDE, SIDE), GREY)
-        canvas[:, top : top + height, left : left + width] = image
-        boxes = target["boxes"] + torch.tensor([left, top, left, top], dtype=torch.float32)
-        placed.append((canvas, target | {"boxes": boxes}))
-    return placed
+    torch.manual_seed(seed)
+    return [zoom_out(*pictures[i], factor=(2.0, 2.0)) for i in range(len(pictures))]
 
 
 def backgrounds(settings: dict, seed: int, device: str = "cpu") -> dict:
@@ -56,7 +48,10 @@ def backgrounds(settings: dict, seed: int, device: str = "cpu") -> dict:
     backbone = ShallowBackbone() if settings["finer"] else base("crops")
     if settings["finer"]:
         load_weights("backbone_crops", backbone)
-    shapes, extra = level_shapes(FINE_SIDES if settings["finer"] else SIDES), EXTRA[: 1 if settings["finer"] else 2]
+    shapes, extra = (
+        level_shapes(FINE_SIDES if settings["finer"] else SIDES),
+        EXTRA[: 1 if settings["finer"] else 2],
+    )  # five levels either way
     limits = {"classification": classification(settings), "score_threshold": SCORE_THRESHOLD}
     model = SSD(backbone, num_classes, shapes, size, extra, head="sigmoid", **limits)
     with torch.no_grad():
@@ -99,8 +94,7 @@ BACKGROUNDS = {
     for loss, chosen in LOSSES.items()
 }
 CONTINUED = {
-    f"continued, {loss}": chosen | {"lr": 0.003, "steps": LIVE_STEPS, "first": copy.copy(FIRST)}
-    for loss, chosen in LOSSES.items()
+    f"continued, {loss}": chosen | {"lr": 0.003, "steps": LIVE_STEPS, "first": FIRST} for loss, chosen in LOSSES.items()
 }
 
 
