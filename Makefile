@@ -27,10 +27,10 @@ lab: $(READY)    ## open the course in JupyterLab (in your own copy, my_course/)
 	$(RUN) course_lib.cli.lab
 
 test: $(READY)   ## what CI checks: unit tests, every notebook, every exercise
-	$(RUN) pytest -n auto --dist loadfile
+	$(RUN) pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY)   ## the slow checks as well: browser, offline, twice, threads, mutants
-	$(RUN) pytest -n auto --dist loadfile -m "slow or not slow"
+	$(RUN) pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 render: $(READY) ## run notebooks and store their outputs (one: NB=notebooks/04_matching.ipynb)
 	$(RUN) course_lib.cli.render $(NB)

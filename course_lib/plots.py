@@ -147,11 +147,11 @@ def pictures(
         if index >= len(images):
             ax.axis("off")
             continue
-        target = targets[index] if targets is not None else None
-        names = [classes[int(c) - 1] for c in target["labels"]] if target is not None and classes else None
-        title = titles[index] if titles is not None else None
-        picture(ax, images[index], target["boxes"] if target is not None else None, names, title=title)
-    return fig
+        picture(ax, images[index], title=titles[index] if titles is not None else None)
+        if targets is not None:
+            boxes, labels = targets[index]["boxes"], targets[index]["labels"]
+            named_boxes(ax, boxes, [classes[int(c) - 1] if classes else "" for c in labels])
+    return settle_labels(fig)
 
 
 def examples(pictures: Sequence, *numbers: int, objects: int = 1) -> list[int]:

@@ -27,3 +27,8 @@ def test_ci_calls_make_test():
 def test_no_target_but_clean_deletes_and_nothing_of_a_student():
     deletes = [line for line in MAKEFILE.splitlines() if re.search(r"\brm\b", line)]
     assert deletes and not any("my_course" in line or " data " in line for line in deletes)
+
+
+def test_the_longest_files_exist(pytestconfig):
+    longest = next(plugin.LONGEST for plugin in pytestconfig.pluginmanager.get_plugins() if hasattr(plugin, "LONGEST"))
+    assert longest and [name for name in longest if not (ROOT / name).is_file()] == []

@@ -1,4 +1,4 @@
-"""Lessons 1, 4, 5 and 7 run from first to last cell on tiny folders of somebody's own pictures, with a few steps."""
+"""Lessons 1, 4, 5, 7 and 9 run from first to last cell on tiny folders of somebody's own pictures, with a few steps."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ def shortened(source: str) -> str:
     return re.sub(r'load_result\("lesson\d+"\)\["budget"\]', "dict(steps=12, batch_size=4, lr=1e-3)", source)
 
 
-@pytest.mark.parametrize("lesson", ["01", "04", "05", "07"])
+@pytest.mark.parametrize("lesson", ["01", "04", "05", "07", "09"])
 @pytest.mark.parametrize(
     "count, classes",
     [(1, 1), (8, 2), pytest.param(8, 3, marks=pytest.mark.slow), pytest.param(40, 3, marks=pytest.mark.slow)],
