@@ -53,6 +53,20 @@ def test_index_contents_and_folded_code(tmp_path):
     assert text.count('<details class="folded">') == 1 and text.index('class="folded"') > text.index("print")
 
 
+def test_the_cover_of_a_lesson_is_the_figure_that_is_tagged(tmp_path):
+    notebook, picture = (
+        lesson(),
+        new_output("display_data", {"image/png": "AAAA"}, metadata={"image/png": {"alt": "cover"}}),
+    )
+    notebook.cells.append(new_code_cell("later", outputs=[picture], metadata={"tags": ["cover"]}))
+    assert 'alt="cover"' in pages.card(notebook, tmp_path / "03_a.ipynb")
+
+
+def test_the_map_names_every_lesson():
+    numbers = {int(path.stem[:2]) for path in (pages.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    assert numbers <= {int(number) for number in re.findall(r"\((\d)\)", pages.MAP)}
+
+
 def test_formulas():
     for tex in (
         r"\text{IoU} = \frac{|A \cap B|}{|A \cup B|}",

@@ -42,14 +42,16 @@ summary { cursor: pointer; } .display { text-align: center; margin: 1rem 0; } .a
 .contents { max-width: 52rem; margin: .6rem auto; } .contents ol { margin: .4rem 0; padding-left: 1.4rem; }
 .card { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.4rem; margin: 2.2rem 0; align-items: start; }
 .card h2 { margin: 0 0 .3rem; } .card p { margin: .3rem 0; } .card .minutes { color: #5c6670; font-size: .9em; }
-@media (max-width: 40rem) { .card { grid-template-columns: 1fr; } .contents ol { max-height: 9rem; overflow-y: auto; } }
-@media (min-width: 88rem) { .contents { position: fixed; left: 1rem; top: 4rem; width: 15rem; max-height: 85vh;
-  overflow-y: auto; font-size: .8em; border: 0; } }
+@media (max-width: 40rem) { .card { grid-template-columns: 1fr; } }
+@media (max-width: 74.99rem) { .contents ol { max-height: 9rem; overflow-y: auto; } }
+@media (min-width: 75rem) { .contents { position: fixed; left: .6rem; top: 3.2rem; width: 15rem; max-height: 88vh;
+  overflow-y: auto; font-size: .8em; border: 0; } .beside { margin-left: max(17rem, calc(50vw - 27rem)); } }
 """
 
 MAP = """
 Each lesson builds what the next one needs: one object and its network (1), what a feature map can see (2), many default
-boxes (3), which of them is responsible for what (4), and a detector for any number of objects, trained and measured (5).
+boxes (3), which of them is responsible for what (4), a detector for any number of objects (5), a loss over all boxes (6),
+and RetinaNet (7). Then come all families of detectors on one table (8), and photographs, your own among them (9).
 """
 
 
@@ -139,9 +141,10 @@ def contents(content: str) -> str:
 
 
 def card(notebook: nbformat.NotebookNode, path: Path) -> str:
-    """A lesson on the index: its first figure, title, promise and minutes."""
+    """A lesson on the index: its figure tagged "cover", or its first one; title, promise and minutes."""
     title, promise = title_and_promise(notebook, path)
-    figures = [output(item) for cell in notebook.cells for item in cell.get("outputs", [])]
+    cells = sorted(notebook.cells, key=lambda cell: "cover" not in cell.metadata.get("tags", []))
+    figures = [output(item) for cell in cells for item in cell.get("outputs", [])]
     picture = next((figure for figure in figures if "<img" in figure), "")
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     minutes = re.search(r"\*\*Time:\*\* (.+?)\.(?=\s|$)", text)
@@ -155,10 +158,11 @@ def card(notebook: nbformat.NotebookNode, path: Path) -> str:
 def page(title: str, content: str, links: str = "") -> str:
     """A whole page."""
     style = STYLE + HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    beside = ' class="beside"' if 'class="contents"' in content else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>\n'
-        f"<body>{links}<main>\n{content}\n</main>{links}</body></html>\n"
+        f"<body>{links}<main{beside}>\n{content}\n</main>{links}</body></html>\n"
     )
 
 
