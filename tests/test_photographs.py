@@ -41,6 +41,10 @@ def test_lesson_4_on_photographs(folder, monkeypatch):
     assert f"{folder}/" in run_on("04", folder, monkeypatch)
 
 
+OTHERS = [("01", "bccd"), *((lesson, folder) for lesson in ("05", "07", "09") for folder in ("micro", "bccd"))]
+
+
 @pytest.mark.slow
-def test_lesson_5_on_blood_cells(monkeypatch):
-    assert "bccd/" in run_on("05", "bccd", monkeypatch)
+@pytest.mark.parametrize("lesson, folder", OTHERS)
+def test_every_lesson_that_takes_photographs(lesson, folder, monkeypatch):
+    assert f"{folder}/" in run_on(lesson, folder, monkeypatch)
