@@ -42,10 +42,13 @@ def shortened(source: str) -> str:
     return re.sub(r'load_result\("lesson\d+"\)\["budget"\]', "dict(steps=12, batch_size=4, lr=1e-3)", source)
 
 
-@pytest.mark.parametrize("lesson", ["01", "04", "05", "07", "09"])
+LESSONS = ("01", "04", "05", "07", "09")
+QUICK = [(lesson, 1, 1) for lesson in LESSONS] + [(lesson, 8, 2) for lesson in LESSONS[:-1]]
+SLOW = [("09", 8, 2), *((lesson, count, 3) for lesson in LESSONS for count in (8, 40))]
+
+
 @pytest.mark.parametrize(
-    "count, classes",
-    [(1, 1), (8, 2), pytest.param(8, 3, marks=pytest.mark.slow), pytest.param(40, 3, marks=pytest.mark.slow)],
+    "lesson, count, classes", [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
 )
 def test_lesson_runs_on_a_small_folder(lesson: str, count: int, classes: int, tmp_path: Path, monkeypatch) -> None:
     splits = {"train": pairs(count, classes, 1), "val": pairs(max(1, count // 4), classes, 2)}
