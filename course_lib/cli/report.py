@@ -173,8 +173,8 @@ def write_report(
     folder: Path, name: str, metrics: dict, split: str, history: list[dict], curves: list, val: VOCFolder, found: list
 ) -> None:
     """Write NAME.json, NAME.csv (one row a class) and the page beside them; names as "metrics" or "test_metrics"."""
-    text = json.dumps(plain(metrics), indent=1, ensure_ascii=False)
-    write_whole(folder / f"{name}.json", text)
+    stored = metrics | {"picture_f1": dict(zip(val.names, metrics["picture_f1"], strict=True))}
+    write_whole(folder / f"{name}.json", json.dumps(plain(stored), indent=1, ensure_ascii=False))
     buffer = io.StringIO()
     csv.writer(buffer).writerows(table_rows(metrics))
     write_whole(folder / f"{name}.csv", buffer.getvalue().encode("utf-8-sig"))

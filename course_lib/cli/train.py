@@ -16,7 +16,11 @@ process sees only its share of a batch; the report is written by the first proce
 """
 
 import argparse
+import difflib
+import math
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +33,13 @@ matplotlib.use("Agg")  # files, no windows
 from course_lib.average_precision import detect_all  # noqa: E402
 from course_lib.cli import report  # noqa: E402
 from course_lib.data import DataError, VOCFolder  # noqa: E402
-from course_lib.data.layouts import FORMS  # noqa: E402
+from course_lib.data.layouts import FORMS, find_labels, split_names  # noqa: E402
 from course_lib.experiments import data_check  # noqa: E402
 from course_lib.experiments.checkpoints import BACKBONES, MODELS, STARTS, build, load_checkpoint, stored_detector  # noqa: E402
 from course_lib.experiments.devices import Placed, choose_device  # noqa: E402
 from course_lib.experiments.evaluation import curves, metrics  # noqa: E402
 from course_lib.experiments.fit import Diverged, Run, processes, start_processes  # noqa: E402
+from course_lib.files import refuse_place  # noqa: E402
 from course_lib.weights import WeightsError  # noqa: E402
 
 DEFAULTS = {
@@ -42,13 +47,28 @@ DEFAULTS = {
     "patience": 0, "augment": True, "bf16": False, "compile": False, "freeze_norm": False, "format": None,
     "damaged": "raise",
 }  # fmt: skip
+OPTIONS = (  # what a reader's message says to those who write Python, and its option here
+    (r"COURSE_FORMAT=(\w+) or form=", r"--format \1"),
+    (r"choose one of them \(COURSE_DATA, or --data\)", "give one of them as --data"),
+    (r"COURSE_DAMAGED=skip, or damaged='skip', leaves", "--damaged skip leaves"),
+    (r"; add pictures, or use split=None", "; add pictures"),
+    (r"(one picture's name a line)\. VOCFolder\(root, split=None\) reads every picture", r"\1"),
+    (r"label some, or pass class_names=", "label some"),
+    (
+        r"correct the name, add it to class_names=, or pass others='drop'",
+        "correct the name, or train anew with this class",
+    ),
+)
 LR = 0.003  # at 16 pictures a step; a ResNet learns with a third of it
 
 
 def numbers(text: str) -> list[float]:
     """Five sides as "16,32,64,128,256"."""
-    sides = [float(part) for part in text.split(",")]
-    if len(sides) != data_check.LEVELS or min(sides) <= 0:
+    try:
+        sides = [float(part) for part in text.split(",")]
+    except ValueError:
+        sides = []
+    if len(sides) != data_check.LEVELS or not min(sides) > 0:
         raise argparse.ArgumentTypeError(f"{text!r}: give five sides in pixels, such as 16,32,64,128,256")
     return sides
 
@@ -67,9 +87,12 @@ def positive(kind: type) -> Callable[[str], float]:
     """A number above 0."""
 
     def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r}: give a {'whole ' if kind is int else ''}number above 0")
         return value
 
     return number
@@ -92,9 +115,13 @@ def understood(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> 
     """The parsed words; an error names those that mean nothing, and how a folder is given."""
     args, rest = parser.parse_known_args(words)
     if rest:
-        folder = next((word for word in rest if not word.startswith("-")), None)
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        near = [some[0] for word in rest if word[0] == "-" and (some := difflib.get_close_matches(word, flags, 1))]
+        folder = None if near else next((word for word in rest if not word.startswith("-")), None)
         parser.error(
-            f"not understood: {' '.join(rest)}" + (f"; a folder is given as --data {folder}" if folder else "")
+            f"not understood: {' '.join(rest)}"
+            + (f"; did you mean {', '.join(near)}?" if near else "")
+            + (f"; a folder is given as --data {folder}" if folder else "")
         )
     return args
 
@@ -139,18 +166,38 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def picture_sides(text: str, data: str, form: str | None) -> list[int]:
+    """[H, W] in multiples of 32 from a checked size; one number is the longer side, in the folder's proportions."""
+    sides = [int(part) for part in text.split("x")]
+    if len(sides) == 1:
+        sides = data_check.picture_shape(Path(data), sides[0], form)
+    return [max(32, round(side / 32) * 32) for side in sides]
+
+
 def first_settings(args: argparse.Namespace) -> dict:
     """The settings of a new run as plain values; those fitted to the data come later."""
     given = {key: value for key in DEFAULTS if (value := getattr(args, key)) is not None}
     settings = DEFAULTS | given | {"data": str(args.data.resolve()), "threads": torch.get_num_threads()}
     rate = LR if settings["backbone"] == "small" else LR / 3
     settings["lr"] = args.lr or float(f"{rate * (settings['batch'] / 16) ** 0.5:.2g}")
-    sides = [int(part) for part in settings["size"].split("x")]
-    if len(sides) == 1:
-        sides = data_check.picture_shape(args.data, sides[0], settings["format"])
-    settings["size"] = [max(32, round(side / 32) * 32) for side in sides]
+    settings["size"] = picture_sides(settings["size"], settings["data"], settings["format"])
     settings["freeze_norm"] |= processes()[1] > 1
     return settings
+
+
+def in_words(key: str, value: object) -> str:
+    """A setting's value as it is written in a terminal."""
+    if isinstance(value, bool):
+        return "it on" if value else "it off"
+    return ("x" if key == "size" else ",").join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def asked_as(key: str, value: object) -> str:
+    """A setting as it is written in a terminal, such as "--freeze-norm" or "--size 192x256"."""
+    name = {"sides": "anchors"}.get(key, key).replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {in_words(key, value)}"
 
 
 def stored_settings(args: argparse.Namespace) -> dict:
@@ -162,14 +209,14 @@ def stored_settings(args: argparse.Namespace) -> dict:
     if not (args.out / "last.pt").exists():
         raise ValueError(f"{args.out}: no run to go on with; start one with --data, or give its folder with --out.")
     settings = load_checkpoint(args.out / "last.pt")["settings"]
-    asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr") if key != "size"}
-    asked["sides"] = args.anchors
+    asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr")} | {"sides": args.anchors}
     settings["data"] = str(args.data.resolve()) if args.data else settings["data"]  # a folder may have moved
+    if args.size:
+        asked["size"] = picture_sides(args.size, settings["data"], settings["format"])
     for key, value in asked.items():
         if value is not None and value != settings[key]:
-            raise ValueError(
-                f"--{key} {value}, but this run has {settings[key]}; leave it out, or start anew with --out."
-            )
+            told, stored = asked_as(key, value), in_words(key, settings[key])
+            raise ValueError(f"{told}, but this run has {stored}; leave it out, or start anew with another --out.")
     if settings["threads"] != torch.get_num_threads():
         print(f"Started with {settings['threads']} threads, now {torch.get_num_threads()}: not equal to the bit.")
     return settings
@@ -294,7 +341,10 @@ def run(args: argparse.Namespace) -> None:
     first = processes()[0] == 0
     if not args.resume and not args.check and (args.out / "last.pt").exists():
         raise ValueError(f"{args.out} holds a run; go on with --resume, or choose another --out.")
+    refuse_place(args.out)
     settings = stored_settings(args) if args.resume else first_settings(args)
+    if args.final_test:  # after a night of training it is too late to say so
+        split_names(Path(settings["data"]), find_labels(Path(settings["data"]), settings["format"]), "test", [])
     pictures, val = read(settings, "train"), read(settings, "val")
     if not args.resume:
         settings = fitted_settings(settings, pictures, args.anchors)
@@ -315,16 +365,26 @@ def run(args: argparse.Namespace) -> None:
             score(args.out, settings, read(settings, "test"), "test", history, device)
 
 
+def as_option(message: str) -> str:
+    """A reader's message with this command's options instead of arguments in Python."""
+    for pattern, option in OPTIONS:
+        message = re.sub(pattern, option, message)
+    return message
+
+
 def main() -> int:
     """Command line; returns the exit code: 0 done, 1 stopped with a reason, 130 interrupted."""
     args = parse()
     try:
         run(args)
     except (DataError, WeightsError, Diverged, ValueError, OSError) as error:
-        print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error), file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.filename else str(error)
+        print(as_option(told), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nInterrupted. Go on with: python -m course_lib.cli.train --out {args.out} --resume", file=sys.stderr)
+        begun = args.out / "last.pt"
+        again = f"Go on with: python -m course_lib.cli.train --out {shlex.quote(str(args.out))} --resume"
+        print(f"\nInterrupted. {again if begun.exists() else 'Nothing was trained yet.'}", file=sys.stderr)
         return 130
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
