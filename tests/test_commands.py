@@ -15,7 +15,8 @@ from test_small_folders import NAMES, pairs
 from torchvision.models.detection import RetinaNet_ResNet50_FPN_V2_Weights, retinanet_resnet50_fpn_v2
 
 from course_lib.average_precision import COCO_THRESHOLDS, average_precision, detect_all
-from course_lib.cli import detect, train
+from course_lib.cli import detect, report, train
+from course_lib.cli.options import in_terminal
 from course_lib.data import VOCFolder
 from course_lib.data.formats import CocoFile
 from course_lib.data.voc_writer import write_voc
@@ -94,7 +95,9 @@ def test_report_holds_the_right_numbers(trained):
     assert [row[0] for row in rows] == list(NAMES) and float(rows[1][head.index("AP50")]) == pytest.approx(
         table[0, 1].item()
     )
+    assert numbers["settings"]["seed"] == 0 and "data" not in numbers["settings"]
     page = (trained.out / "report.html").read_text(encoding="utf-8")
+    assert "4 pictures a step" in page
     assert page.count("src=") == page.count('src="data:image/') == 5 and f"AP50 {numbers['AP50']:.3f}" in page
 
 
@@ -227,6 +230,16 @@ def test_an_interrupted_run_says_how_to_go_on(trained, tmp_path, capsys, monkeyp
     assert first == "Interrupted. Nothing was trained yet." and second.endswith(f"--out {trained.out} --resume")
 
 
+def test_figures_show_letters_of_any_script_without_a_warning(tmp_path, recwarn):
+    report.add_fonts()
+    fig = report.confusion_figure(torch.eye(2, dtype=torch.int64), ["猫"])
+    report.save_figure(fig, tmp_path / "figure.png")
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+    assert in_terminal(Path("my run/best.pt")) == '"my run/best.pt"' and in_terminal(Path("a/b.pt")) == str(
+        Path("a/b.pt")
+    )
+
+
 def test_the_readers_messages_name_options_of_the_command(tmp_path, capsys):
     own = write_voc(tmp_path / "own", {"train": pairs(3, 3, 1), "val": pairs(2, 3, 2)}, NAMES)
     picture = next((own / "JPEGImages").glob("train*"))
@@ -256,8 +269,8 @@ def test_wrong_weights_name_file_and_remedy(trained, mixed, tmp_path, capsys):
     content = checkpoints.load_checkpoint(trained.out / "best.pt")
     save_checkpoint(tmp_path / "other.pt", content | {"settings": content["settings"] | {"model": "ssd"}})
     torch.save(pytest.approx, tmp_path / "code.pt")
-    for name, remedy in (("cut", "damaged"), ("text", "damaged"), ("foreign", "best.pt"), ("other", "do not fit"),
-                         ("code", "damaged"), ("missing", "no such file")):  # fmt: skip
+    for name, remedy in (("cut", "it was cut short"), ("text", "does not begin like one"), ("foreign", "best.pt"), ("other", "do not fit"),
+                         ("code", "it holds other things"), ("missing", "no such file")):  # fmt: skip
         assert command(detect, mixed, "--weights", tmp_path / f"{name}.pt", "--out", tmp_path / "out") == 2
         told = capsys.readouterr().err
         assert f"{name}.pt" in told and remedy in told and "Traceback" not in told, name
@@ -266,10 +279,9 @@ def test_wrong_weights_name_file_and_remedy(trained, mixed, tmp_path, capsys):
 def test_wrong_arguments_are_explained(trained, tmp_path, capsys):
     own, out = trained.own, trained.out
     (tmp_path / "empty").mkdir()
-    taken, few = (
-        tmp_path / "taken",
-        write_voc(tmp_path / "few", {"train": pairs(3, 3, 1), "val": pairs(2, 3, 2)}, NAMES),
-    )
+    taken, few, blank = (tmp_path / name for name in ("taken", "few", "blank"))
+    write_voc(few, {"train": pairs(3, 3, 1), "val": pairs(2, 3, 2)}, NAMES)
+    write_voc(blank, {"train": pairs(3, 3, 1), "val": pairs(4, 3, 2)[3:]}, NAMES)
     taken.write_text("a file", encoding="utf-8")
     cases = [
         (train, (), 2, "--data"),
@@ -294,6 +306,9 @@ def test_wrong_arguments_are_explained(trained, tmp_path, capsys):
         (train, ("--data", own, "--size", "20"), 2, "at least 32"),
         (detect, (own, "--weights", out), 2, f"a folder; give the file in it: {out / 'best.pt'}"),
         (detect, (tmp_path / "empty", "--weights", out / "best.pt"), 2, "no pictures in this folder"),
+        (detect, (tmp_path / "*.jpg", "--weights", out / "best.pt"), 2, "no file fits this pattern"),
+        (detect, (own, "--weights", out / "best.pt", "--tresh", ".2"), 2, "--tresh .2; did you mean --threshold?"),
+        (train, ("--data", blank, "--out", tmp_path / "x"), 1, "no picture of split 'val' has an object"),
         (detect, ("a.jpg", "--weights", out / "best.pt", "--threshold", "7"), 2, "between 0 and 1"),
         (detect, ("a.jpg",), 2, "--weights"),
     ]

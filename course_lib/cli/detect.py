@@ -35,7 +35,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from course_lib import plots  # noqa: E402
 from course_lib.boxes import xyxy_to_xywh  # noqa: E402
-from course_lib.cli.report import save_figure  # noqa: E402
+from course_lib.cli.options import told, understood  # noqa: E402
+from course_lib.cli.report import add_fonts, save_figure  # noqa: E402
 from course_lib.data import DataError  # noqa: E402
 from course_lib.data.voc_files import picture_suffixes, read_picture, upright  # noqa: E402
 from course_lib.experiments.checkpoints import ready  # noqa: E402
@@ -44,6 +45,7 @@ from course_lib.files import refuse_place, write_whole  # noqa: E402
 from course_lib.progress import progress  # noqa: E402
 from course_lib.weights import WeightsError  # noqa: E402
 
+NAMED = 60  # detections of a picture whose names are drawn, the best; more of them hide the picture
 DRAWN = 900  # pixels of a drawn picture's longer side, at least; at most twice that
 
 
@@ -66,7 +68,8 @@ def expand(words: Sequence[str], drawn: Path) -> tuple[list[Path], list[str]]:
         else:
             some = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         if not some:
-            problems.append(f"{word}: {'no pictures in this folder' if path.is_dir() else 'no such file'}.")
+            what = "no pictures in this folder" if path.is_dir() else "no such file"
+            problems.append(f"{word}: {'no file fits this pattern' if glob.has_magic(word) else what}.")
         found |= {os.path.realpath(p): p for p in some}
     return list(found.values()), problems
 
@@ -82,7 +85,7 @@ def open_picture(path: Path) -> Tensor:
 
 
 def draw(image: Tensor, found: dict, class_names: Sequence[str], path: Path) -> None:
-    """Write a picture with its detections: class and score, one colour a class."""
+    """Write a picture with its detections: class and score of the best ones, one colour a class."""
     height, width = image.shape[-2:]
     factor = min(max(1.0, DRAWN / max(height, width)), 2 * DRAWN / max(height, width)) / 100
     fig = plt.figure(figsize=(max(1.0, width * factor), max(1.0, height * factor)), dpi=100)
@@ -90,6 +93,8 @@ def draw(image: Tensor, found: dict, class_names: Sequence[str], path: Path) -> 
     plots.picture(ax, image)
     rows = zip(found["labels"].tolist(), found["scores"].tolist(), strict=True)
     words = [f"{class_names[label - 1]} {score:.2f}" for label, score in rows]
+    for rest in found["scores"].argsort(descending=True, stable=True)[NAMED:].tolist():
+        words[rest] = ""
     plots.named_boxes(ax, found["boxes"], words, (found["labels"] - 1).tolist())
     save_figure(plots.settle_labels(fig), path)
 
@@ -131,6 +136,7 @@ def detect(args: argparse.Namespace) -> int:
         print("\n".join(problems), file=sys.stderr)
         return 2
     refuse_place(args.out)
+    add_fonts()
     device, detector, rows, taken, stopped = choose_device(args.device), ready(args.weights), [], set(), False
     drawn = args.out / "drawn"
     (args.out if args.no_drawings else drawn).mkdir(parents=True, exist_ok=True)
@@ -170,6 +176,7 @@ def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib.cli.detect",
+        usage="python -m course_lib.cli.detect PICTURES --weights FILE [options]; all options: --help",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -180,13 +187,13 @@ def main() -> int:
                         "class's own, where F1 was best on val; .5 for coco)")  # fmt: skip
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to run (auto)")
     parser.add_argument("--no-drawings", action="store_true", help="only the tables")
-    args = parser.parse_args()
+    args = understood(parser)
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         parser.error(f"--threshold {args.threshold}: a score between 0 and 1")
     try:
         return detect(args)
     except (WeightsError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -16,11 +16,9 @@ process sees only its share of a batch; the report is written by the first proce
 """
 
 import argparse
-import difflib
 import math
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +30,7 @@ matplotlib.use("Agg")  # files, no windows
 
 from course_lib.average_precision import detect_all  # noqa: E402
 from course_lib.cli import report  # noqa: E402
+from course_lib.cli.options import in_terminal, told, understood  # noqa: E402
 from course_lib.data import DataError, VOCFolder  # noqa: E402
 from course_lib.data.layouts import FORMS, find_labels, split_names  # noqa: E402
 from course_lib.experiments import data_check  # noqa: E402
@@ -111,21 +110,6 @@ CALLED = {
 }
 
 
-def understood(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
-    """The parsed words; an error names those that mean nothing, and how a folder is given."""
-    args, rest = parser.parse_known_args(words)
-    if rest:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        near = [some[0] for word in rest if word[0] == "-" and (some := difflib.get_close_matches(word, flags, 1))]
-        folder = None if near else next((word for word in rest if not word.startswith("-")), None)
-        parser.error(
-            f"not understood: {' '.join(rest)}"
-            + (f"; did you mean {', '.join(near)}?" if near else "")
-            + (f"; a folder is given as --data {folder}" if folder else "")
-        )
-    return args
-
-
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; options that are not given are None."""
     parser = argparse.ArgumentParser(
@@ -160,7 +144,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--damaged", choices=["raise", "skip"], help="skip leaves out damaged pictures and annotations (raise)")
     flag("--resume", action="store_true", help="go on with the run in --out; its settings are stored there")
     flag("--final-test", action="store_true", help="at the end, score the test split as well; do this once")
-    args = understood(parser, words)
+    args = understood(parser, words, "--data")
     if not args.data and not args.resume:
         parser.error("--data is missing: give the folder with your pictures and annotations, or --resume a run")
     return args
@@ -189,7 +173,9 @@ def in_words(key: str, value: object) -> str:
     """A setting's value as it is written in a terminal."""
     if isinstance(value, bool):
         return "it on" if value else "it off"
-    return ("x" if key == "size" else ",").join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return (
+        ("x" if key == "size" else ",").join(f"{v:g}" for v in value) if isinstance(value, list | tuple) else str(value)
+    )
 
 
 def asked_as(key: str, value: object) -> str:
@@ -215,8 +201,8 @@ def stored_settings(args: argparse.Namespace) -> dict:
         asked["size"] = picture_sides(args.size, settings["data"], settings["format"])
     for key, value in asked.items():
         if value is not None and value != settings[key]:
-            told, stored = asked_as(key, value), in_words(key, settings[key])
-            raise ValueError(f"{told}, but this run has {stored}; leave it out, or start anew with another --out.")
+            asked_for, stored = asked_as(key, value), in_words(key, settings[key])
+            raise ValueError(f"{asked_for}, but this run has {stored}; leave it out, or start anew with another --out.")
     if settings["threads"] != torch.get_num_threads():
         print(f"Started with {settings['threads']} threads, now {torch.get_num_threads()}: not equal to the bit.")
     return settings
@@ -229,28 +215,28 @@ def read(settings: dict, split: str) -> VOCFolder:
     return VOCFolder(settings["data"], split, names, tuple(settings["size"]), **more)
 
 
-def fitted_settings(settings: dict, pictures: VOCFolder, sides: list[float] | None) -> dict:
+def fitted_settings(settings: dict, pictures: VOCFolder, val: VOCFolder, sides: list[float] | None) -> dict:
     """Classes and anchors, from the pictures.
 
     Raises:
-        DataError: no picture has an object.
+        DataError: no picture of a split has an object.
     """
     boxes, labels = data_check.objects_of(pictures)
     if not len(boxes):
         raise DataError(f"{settings['data']}: no picture of split 'train' has an object; nothing can be learned.")
+    if not len(data_check.objects_of(val)[0]):
+        raise DataError(
+            f"{settings['data']}: no picture of split 'val' has an object, so that no epoch can be scored and none be the "
+            "best; label some of its pictures, or put all into one folder without splits: a fifth becomes val."
+        )
     fitted, ratios = data_check.fit_anchors(boxes, labels)
     return settings | {"class_names": list(pictures.class_names), "sides": sides or fitted, "ratios": ratios}
 
 
 def say_settings(settings: dict, given: bool) -> None:
     """The choices that were made, in words."""
-    height, width = settings["size"]
     sides, ratios = ([f"{number:g}" for number in settings[key]] for key in ("sides", "ratios"))
-    print(
-        f"{settings['model']} on {settings['backbone']} ({settings['start']}), pictures {height} × {width} (H × W), "
-        f"{settings['epochs']} epochs, {settings['batch']} pictures a step, highest learning rate {settings['lr']:g} (--lr), "
-        f"seed {settings['seed']}."
-    )
+    print(f"{report.in_short(settings)}.")
     why = "given" if given else "fitted to the sizes of the objects (--anchors)"
     print(f"Anchors with sides {', '.join(sides)} pixels and √2 times that, width : height {', '.join(ratios)}; {why}.")
     if settings["freeze_norm"]:
@@ -317,6 +303,7 @@ def score(folder: Path, settings: dict, pictures: VOCFolder, split: str, history
     found = detect_all(Placed(detector, device), pictures, settings["batch"])
     names = settings["class_names"]
     numbers = metrics(found, pictures.targets, names, content["thresholds"])
+    numbers["settings"] = {key: value for key, value in settings.items() if key != "data"}
     lines, name = curves(found, pictures.targets, len(names)), "test_metrics" if split == "test" else "metrics"
     report.write_report(folder, name, numbers, split, history, lines, pictures, found)
     print(f"\n{split}: AP50 {numbers['AP50']:.3f}, AP {numbers['AP']:.3f}; predict nothing: 0.")
@@ -338,6 +325,7 @@ def run(args: argparse.Namespace) -> None:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     start_processes(device)
+    report.add_fonts()
     first = processes()[0] == 0
     if not args.resume and not args.check and (args.out / "last.pt").exists():
         raise ValueError(f"{args.out} holds a run; go on with --resume, or choose another --out.")
@@ -347,7 +335,7 @@ def run(args: argparse.Namespace) -> None:
         split_names(Path(settings["data"]), find_labels(Path(settings["data"]), settings["format"]), "test", [])
     pictures, val = read(settings, "train"), read(settings, "val")
     if not args.resume:
-        settings = fitted_settings(settings, pictures, args.anchors)
+        settings = fitted_settings(settings, pictures, val, args.anchors)
     if first:
         say_settings(settings, bool(args.anchors))
         if not args.resume and not args.no_check:
@@ -360,7 +348,7 @@ def run(args: argparse.Namespace) -> None:
     history = training.fit(show_epoch(settings, args.out))
     if first:
         score(args.out, settings, val, "val", history, device)
-        print(f"Use it: python -m course_lib.cli.detect PICTURES --weights {args.out / 'best.pt'}")
+        print(f"Use it: python -m course_lib.cli.detect PICTURES --weights {in_terminal(args.out / 'best.pt')}")
         if args.final_test:
             score(args.out, settings, read(settings, "test"), "test", history, device)
 
@@ -378,12 +366,11 @@ def main() -> int:
     try:
         run(args)
     except (DataError, WeightsError, Diverged, ValueError, OSError) as error:
-        told = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.filename else str(error)
-        print(as_option(told), file=sys.stderr)
+        print(as_option(told(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         begun = args.out / "last.pt"
-        again = f"Go on with: python -m course_lib.cli.train --out {shlex.quote(str(args.out))} --resume"
+        again = f"Go on with: python -m course_lib.cli.train --out {in_terminal(args.out)} --resume"
         print(f"\nInterrupted. {again if begun.exists() else 'Nothing was trained yet.'}", file=sys.stderr)
         return 130
     finally:
