@@ -93,11 +93,22 @@ def sizes_figure(boxes: Tensor, labels: Tensor, names: Sequence[str], shapes: Se
 
 
 def augmented_figure(pictures: VOCFolder, seed: int) -> Figure:
-    """Eight pictures as training sees them, with their boxes."""
+    """Eight pictures as training sees them, with their boxes, one colour a class."""
     chosen = plots.examples(pictures, *(k * len(pictures) // 8 for k in range(8)))
     changed = [augment(seed + i)(*pictures[i]) for i in chosen]
-    fig = plots.pictures(*zip(*changed, strict=True), pictures.class_names, scale=3.2)
-    return fig
+    fig = plots.pictures([image for image, _ in changed], scale=3.2)
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # the pictures stay where they are; the names move
+    for ax, (_, target) in zip(fig.axes, changed, strict=False):
+        names = [pictures.class_names[label - 1] for label in target["labels"].tolist()]
+        plots.named_boxes(ax, target["boxes"], names, (target["labels"] - 1).tolist())
+    return plots.settle_labels(fig)
+
+
+def minor_label(value: float, place: int | None = None) -> str:
+    """The label of a small tick on a logarithmic axis: plain numbers, of 2 to 9 in a decade only 2, 4 and 6."""
+    digits = f"{value:e}".split("e")[0].rstrip("0").rstrip(".")
+    return f"{value:g}" if len(digits) > 1 or digits in "246" else ""
 
 
 def curves_figure(history: Sequence[dict], names: Sequence[str]) -> Figure:
@@ -108,7 +119,7 @@ def curves_figure(history: Sequence[dict], names: Sequence[str]) -> Figure:
         left.plot(epochs, [record[key]["total"] for record in history], style, marker=".", label=label)
     left.set(xlabel="epoch", ylabel="loss per positive box", yscale="log", title="loss")
     left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter(ticker.LogFormatter())  # numbers, where there is room for them
+    left.yaxis.set_minor_formatter(minor_label)
     right.plot(epochs, [record["AP50"] for record in history], "k-", marker=".", label="mean")
     for c, name in enumerate(names):
         scores = [record["classes"][name]["AP50"] for record in history]

@@ -289,7 +289,8 @@ def show_epoch(settings: dict, folder: Path) -> Callable[[list[dict]], None]:
         left = (all_epochs - last["epoch"]) * sum(record["seconds"] for record in history) / len(history)
         print(
             f"epoch {last['epoch']:3} of {all_epochs}  loss {last['train_loss']['total']:.3f}, val {last['val_loss']['total']:.3f}  "
-            f"AP50 {last['AP50']:.3f}  AP {last['AP']:.3f}  {last['seconds']:.0f} s, {left / 60:.0f} minutes left",
+            f"AP50 {last['AP50']:.3f}  AP {last['AP']:.3f}  {last['seconds']:.0f} s, "
+            f"{f'{left / 60:.0f} minutes' if left > 99 else f'{left:.0f} s'} left",
             flush=True,
         )
         report.save_figure(report.curves_figure(history, settings["class_names"]), folder / "curves.png")
