@@ -24,19 +24,10 @@ from course_lib.experiments.fit import plain
 from course_lib.files import write_whole
 
 SHOWN, DRAWN = 16, 20  # pictures on a sheet, and detections drawn on each: the best
-FONTS = (  # Windows, macOS, Linux
-    *(
-        "Microsoft YaHei",
-        "Yu Gothic",
-        "Malgun Gothic",
-        "Nirmala UI",
-        "Arial Unicode MS",
-        "Hiragino Sans",
-        "PingFang SC",
-    ),
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
-    *("Noto Sans Devanagari", "Noto Sans Thai", "Unifont"),
-)
+FONTS = (  # with letters that Matplotlib's own lacks: Windows, macOS, Linux
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Arial Unicode MS", "Hiragino Sans", "PingFang SC",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Unifont",
+)  # fmt: skip
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
     "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25rem .6rem;text-align:right}"
@@ -162,9 +153,8 @@ def detections_figure(pictures: VOCFolder, chosen: Sequence[int], found: Sequenc
     """Pictures with objects (green) and detections (dashed), titled with name and F1."""
     rows = -(-len(chosen) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(13, 3.1 * rows), squeeze=False)
-    fig.subplots_adjust(
-        0.01, 0.01, 0.99, 1 - 0.25 / (3.1 * rows), 0.04, 0.12
-    )  # a layout engine would look at every single label
+    top = 1 - 0.25 / (3.1 * rows)  # room for the titles; a layout engine would look at every single label
+    fig.subplots_adjust(0.01, 0.01, 0.99, top, 0.04, 0.12)
     for ax in axes.flat[len(chosen) :]:
         ax.axis("off")
     for ax, i in zip(axes.flat, chosen, strict=False):
