@@ -303,6 +303,7 @@ def test_wrong_arguments_are_explained(trained, tmp_path, capsys):
         (train, ("--out", out, "--resume", "--freeze-norm"), 1, "--freeze-norm, but this run has it off"),
         (train, ("--data", few, "--out", tmp_path / "x", "--final-test"), 1, "no split list ImageSets/Main/test.txt"),
         (detect, (own, "--weights", out / "best.pt", "--out", taken), 2, "is a file; give a folder as --out"),
+        (detect, (taken, "--weights", out / "best.pt", "--out", tmp_path / "y"), 2, "othing was searched"),
         (train, ("--data", own, "--size", "20"), 2, "at least 32"),
         (detect, (own, "--weights", out), 2, f"a folder; give the file in it: {out / 'best.pt'}"),
         (detect, (tmp_path / "empty", "--weights", out / "best.pt"), 2, "no pictures in this folder"),

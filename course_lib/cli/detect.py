@@ -129,6 +129,16 @@ def tables(rows: Sequence[tuple[str, tuple[int, int], dict]], class_names: Seque
     return coco, lines
 
 
+def write_tables(folder: Path, rows: Sequence[tuple[str, tuple[int, int], dict]], class_names: Sequence[str]) -> int:
+    """Write detections.json and detections.csv, of the arguments of `tables`; returns how many objects they hold."""
+    coco, lines = tables(rows, class_names)
+    write_whole(folder / "detections.json", json.dumps(coco, indent=1))
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(lines)
+    write_whole(folder / "detections.csv", buffer.getvalue().encode("utf-8-sig"))
+    return len(lines) - 1
+
+
 def detect(args: argparse.Namespace) -> int:
     """Search all pictures and write what was found; returns the exit code."""
     paths, problems = expand(args.pictures, args.out / "drawn")
@@ -156,17 +166,17 @@ def detect(args: argparse.Namespace) -> int:
                 draw(image, found, detector.class_names, drawn / drawn_name(path, taken))
     except KeyboardInterrupt:  # what was found until then is written
         stopped = True
-    coco, lines = tables(rows, detector.class_names)
-    write_whole(args.out / "detections.json", json.dumps(coco, indent=1))
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(lines)
-    write_whole(args.out / "detections.csv", buffer.getvalue().encode("utf-8-sig"))
+    unread = "".join(f"NOT SEARCHED  {problem}\n" for problem in problems)
+    if not rows:  # tables of an earlier call stay
+        print(f"{unread}{'Interrupted: n' if stopped else 'N'}othing was searched.", file=sys.stderr)
+        return 130 if stopped else 2
+    count = write_tables(args.out, rows, detector.class_names)
     more = "" if args.no_drawings else ", drawn/"
-    print(f"{len(rows)} pictures, {len(lines) - 1} objects: {args.out / 'detections.csv'}, detections.json{more}")
+    print(f"{len(rows)} pictures, {count} objects: {args.out / 'detections.csv'}, detections.json{more}")
     older = sum(path.name.lower() not in taken for path in drawn.glob("*.jpg"))
     if older:
         print(f"{drawn} also holds {older} pictures of earlier calls.")
-    print("".join(f"NOT SEARCHED  {problem}\n" for problem in problems), end="", file=sys.stderr)
+    print(unread, end="", file=sys.stderr)
     if stopped:
         print(f"Interrupted: {len(rows)} of {len(paths)} pictures were searched.", file=sys.stderr)
     return 130 if stopped else 1 if problems else 0
@@ -196,6 +206,7 @@ def main() -> int:
         print(told(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("\nInterrupted: nothing was searched.", file=sys.stderr)
         return 130
 
 
