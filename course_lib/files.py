@@ -25,3 +25,23 @@ def write_whole(path: Path, content: str | bytes | Callable[[BinaryIO], object])
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the halves of files that killed processes have left in a folder; nobody may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        if path.stem.rpartition(".")[2].isdigit():
+            path.unlink(missing_ok=True)
+
+
+def refuse_place(folder: Path) -> None:
+    """Say early that results cannot be written there; the folder itself is made later.
+
+    Raises:
+        ValueError: it is a file, or nothing may be written there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{folder}: {there} is a file; give a folder as --out.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{folder}: nothing may be written into {there}; give another folder as --out.")

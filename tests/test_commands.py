@@ -15,7 +15,8 @@ from test_small_folders import NAMES, pairs
 from torchvision.models.detection import RetinaNet_ResNet50_FPN_V2_Weights, retinanet_resnet50_fpn_v2
 
 from course_lib.average_precision import COCO_THRESHOLDS, average_precision, detect_all
-from course_lib.cli import detect, train
+from course_lib.cli import detect, report, train
+from course_lib.cli.options import in_terminal
 from course_lib.data import VOCFolder
 from course_lib.data.formats import CocoFile
 from course_lib.data.voc_writer import write_voc
@@ -88,12 +89,15 @@ def test_report_holds_the_right_numbers(trained):
     )
     assert matrix[1:].sum(dim=1).tolist() == objects
     assert sum(objects) == sum(len(target["labels"]) for target in val.targets)
+    assert list(numbers["picture_f1"]) == val.names
     assert [row["threshold"] for row in numbers["classes"].values()] == content["thresholds"]
     head, *rows = list(csv.reader((trained.out / "metrics.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert [row[0] for row in rows] == list(NAMES) and float(rows[1][head.index("AP50")]) == pytest.approx(
         table[0, 1].item()
     )
+    assert numbers["settings"]["seed"] == 0 and "data" not in numbers["settings"]
     page = (trained.out / "report.html").read_text(encoding="utf-8")
+    assert "4 pictures a step" in page
     assert page.count("src=") == page.count('src="data:image/') == 5 and f"AP50 {numbers['AP50']:.3f}" in page
 
 
@@ -187,6 +191,65 @@ def test_detect_on_a_mixed_folder(trained, mixed, tmp_path, capsys):
     assert x2 - x1 == pytest.approx(annotations[0]["bbox"][2], abs=0.11)
 
 
+def test_an_interrupted_detect_writes_what_it_has(trained, mixed, tmp_path, capsys, monkeypatch):
+    seen, look = [], detect.open_picture
+
+    def third(path):
+        seen.append(path)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return look(path)
+
+    monkeypatch.setattr(detect, "open_picture", third)
+    words = (mixed, "--weights", trained.out / "best.pt", "--threshold", "0.02", "--out", tmp_path / "out")
+    assert command(detect, *words) == 130
+    images = json.loads((tmp_path / "out" / "detections.json").read_text(encoding="utf-8"))["images"]
+    broken = sum(path.name == "cut.png" for path in seen[:3])
+    assert len(images) == len(list((tmp_path / "out" / "drawn").iterdir())) == 3 - broken
+    assert f"Interrupted: {3 - broken} of 7 pictures" in capsys.readouterr().err
+
+
+def test_drawings_of_an_earlier_call_are_not_searched(trained, mixed, tmp_path):
+    drawn = mixed / "out" / "drawn"
+    drawn.mkdir(parents=True)
+    Image.new("RGB", (20, 20)).save(drawn / "plain.jpg")
+    paths, problems = detect.expand([mixed], drawn)
+    assert len(paths) == 7 and problems == [] and drawn / "plain.jpg" not in paths
+    assert detect.expand([drawn], drawn)[0] == [drawn / "plain.jpg"]  # but where they are asked for
+
+
+def test_an_interrupted_run_says_how_to_go_on(trained, tmp_path, capsys, monkeypatch):
+    def stop(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "run", stop)
+    (tmp_path / "my run").mkdir()
+    for words in (("--out", tmp_path / "my run", "--resume"), ("--out", trained.out, "--resume")):
+        assert command(train, *words) == 130
+    first, second = (line for line in capsys.readouterr().err.splitlines() if line)
+    assert first == "Interrupted. Nothing was trained yet." and second.endswith(f"--out {trained.out} --resume")
+
+
+def test_figures_show_letters_of_any_script_without_a_warning(tmp_path, recwarn):
+    report.add_fonts()
+    fig = report.confusion_figure(torch.eye(2, dtype=torch.int64), ["猫"])
+    report.save_figure(fig, tmp_path / "figure.png")
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+    assert in_terminal(Path("my run/best.pt")) == '"my run/best.pt"' and in_terminal(Path("a/b.pt")) == str(
+        Path("a/b.pt")
+    )
+
+
+def test_the_readers_messages_name_options_of_the_command(tmp_path, capsys):
+    own = write_voc(tmp_path / "own", {"train": pairs(3, 3, 1), "val": pairs(2, 3, 2)}, NAMES)
+    picture = next((own / "JPEGImages").glob("train*"))
+    picture.write_bytes(picture.read_bytes()[:50])
+    assert command(train, "--data", own, "--out", tmp_path / "x") == 1
+    told = capsys.readouterr().err
+    assert "--damaged skip leaves these pictures out" in told and "COURSE_" not in told
+    assert not (tmp_path / "x").exists()
+
+
 def test_detect_uses_the_thresholds_of_the_checkpoint(trained, mixed, tmp_path):
     detector, content = stored_detector(trained.out / "best.pt")
     image = detect.open_picture(mixed / "plain.png")
@@ -206,8 +269,8 @@ def test_wrong_weights_name_file_and_remedy(trained, mixed, tmp_path, capsys):
     content = checkpoints.load_checkpoint(trained.out / "best.pt")
     save_checkpoint(tmp_path / "other.pt", content | {"settings": content["settings"] | {"model": "ssd"}})
     torch.save(pytest.approx, tmp_path / "code.pt")
-    for name, remedy in (("cut", "damaged"), ("text", "damaged"), ("foreign", "best.pt"), ("other", "do not fit"),
-                         ("code", "damaged"), ("missing", "no such file")):  # fmt: skip
+    for name, remedy in (("cut", "it was cut short"), ("text", "does not begin like one"), ("foreign", "best.pt"), ("other", "do not fit"),
+                         ("code", "it holds other things"), ("missing", "no such file")):  # fmt: skip
         assert command(detect, mixed, "--weights", tmp_path / f"{name}.pt", "--out", tmp_path / "out") == 2
         told = capsys.readouterr().err
         assert f"{name}.pt" in told and remedy in told and "Traceback" not in told, name
@@ -216,6 +279,10 @@ def test_wrong_weights_name_file_and_remedy(trained, mixed, tmp_path, capsys):
 def test_wrong_arguments_are_explained(trained, tmp_path, capsys):
     own, out = trained.own, trained.out
     (tmp_path / "empty").mkdir()
+    taken, few, blank = (tmp_path / name for name in ("taken", "few", "blank"))
+    write_voc(few, {"train": pairs(3, 3, 1), "val": pairs(2, 3, 2)}, NAMES)
+    write_voc(blank, {"train": pairs(3, 3, 1), "val": pairs(4, 3, 2)[3:]}, NAMES)
+    taken.write_text("a file", encoding="utf-8")
     cases = [
         (train, (), 2, "--data"),
         (train, ("--data", own, "--size", "huge"), 2, "longer side"),
@@ -228,10 +295,21 @@ def test_wrong_arguments_are_explained(trained, tmp_path, capsys):
         (train, ("--out", out, "--resume", "--epochs", "9"), 1, "--epochs 9, but this run has 2"),
         (train, ("--out", tmp_path / "x", "--resume"), 1, "no run to go on with"),
         (train, (own,), 2, f"--data {own}"),
-        (train, ("--data", own, "--siez", "64"), 2, "not understood: --siez"),
+        (train, ("--data", own, "--siez", "64"), 2, "not understood: --siez 64; did you mean --size?"),
+        (train, ("--data", own, "--epochs", "two"), 2, "'two': give a whole number above 0"),
+        (train, ("--data", own, "--anchors", "a,b"), 2, "five sides"),
+        (train, ("--data", own, "--out", taken), 1, "is a file; give a folder as --out"),
+        (train, ("--out", out, "--resume", "--size", "128"), 1, "--size 96x128, but this run has 64x64"),
+        (train, ("--out", out, "--resume", "--freeze-norm"), 1, "--freeze-norm, but this run has it off"),
+        (train, ("--data", few, "--out", tmp_path / "x", "--final-test"), 1, "no split list ImageSets/Main/test.txt"),
+        (detect, (own, "--weights", out / "best.pt", "--out", taken), 2, "is a file; give a folder as --out"),
+        (detect, (taken, "--weights", out / "best.pt", "--out", tmp_path / "y"), 2, "othing was searched"),
         (train, ("--data", own, "--size", "20"), 2, "at least 32"),
         (detect, (own, "--weights", out), 2, f"a folder; give the file in it: {out / 'best.pt'}"),
         (detect, (tmp_path / "empty", "--weights", out / "best.pt"), 2, "no pictures in this folder"),
+        (detect, (tmp_path / "*.jpg", "--weights", out / "best.pt"), 2, "no file fits this pattern"),
+        (detect, (own, "--weights", out / "best.pt", "--tresh", ".2"), 2, "--tresh .2; did you mean --threshold?"),
+        (train, ("--data", blank, "--out", tmp_path / "x"), 1, "no picture of split 'val' has an object"),
         (detect, ("a.jpg", "--weights", out / "best.pt", "--threshold", "7"), 2, "between 0 and 1"),
         (detect, ("a.jpg",), 2, "--weights"),
     ]

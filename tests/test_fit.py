@@ -5,14 +5,18 @@ import math
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import sys
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 import torch
 from test_small_folders import NAMES, pairs
 
+from course_lib.cli import train
 from course_lib.data import VOCFolder
 from course_lib.data.voc_writer import write_voc
 from course_lib.experiments.checkpoints import build, load_checkpoint
@@ -158,27 +162,73 @@ def test_killed_in_the_middle_of_writing(own, undisturbed, tmp_path, one_thread)
     assert same(state(tmp_path), state(undisturbed)) and same(state(tmp_path, "best.pt"), state(undisturbed, "best.pt"))
 
 
-def _train(own: str, out: str) -> None:
+def _command(words: list[str], begun: Event, number: int, share: float) -> None:
+    """The command `train`; killed when this share of its file with this number, from 1, is written."""
     torch.set_num_threads(1)
-    run = make(Path(own), Path(out))
-    if (Path(out) / "last.pt").exists():
-        run.resume()
-    run.fit()
+    on_disk, files = os.fsync, []
+
+    def fsync(file: int) -> None:
+        files.append(file)
+        if len(files) == number:
+            os.ftruncate(file, int(share * os.fstat(file).st_size))
+            os.kill(os.getpid(), signal.SIGKILL)
+        on_disk(file)
+
+    os.fsync, sys.argv = fsync, ["train", *words]
+    begun.set()
+    sys.exit(train.main())
+
+
+def written(out: Path) -> list:
+    """All that the command has written and that does not tell the time or the run's place."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    tables = [(out / name).read_bytes() for name in ("metrics.json", "metrics.csv")]
+    return [state(out), state(out, "best.pt"), [line | {"seconds": 0} for line in lines], tables]
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(own, undisturbed, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    for attempt in range(10):
-        worker = context.Process(target=_train, args=(str(own), str(tmp_path / "run")))
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_the_command_killed_at_ten_random_moments(own, tmp_path):
+    """Ten runs, each killed once and resumed, end like an undisturbed one: in every file, to the bit.
+
+    Every other kill hits the middle of a random file, since writing takes too short a time to be hit by chance.
+    """
+    context, draw = multiprocessing.get_context("forkserver"), random.Random()
+    context.set_forkserver_preload(["course_lib.cli.train"])
+
+    def start(out: Path, number: int = 0, share: float = 0.0):
+        first = ["--data", own, "--no-check", "--size", 64, "--batch", 4, "--epochs", 3, "--lr", 0.001]
+        words = ["--resume"] if (out / "last.pt").exists() else first
+        begun = context.Event()
+        worker = context.Process(target=_command, args=([*map(str, words), "--out", str(out)], begun, number, share))
         worker.start()
-        while worker.is_alive() and not (tmp_path / "run" / "last.pt").exists():
-            time.sleep(0.05)
-        time.sleep(random.Random(attempt).uniform(0, 8))
-        worker.kill()
+        assert begun.wait(300)
+        return worker, time.monotonic()
+
+    worker, since = start(tmp_path / "undisturbed")
+    worker.join()
+    whole, expected = time.monotonic() - since, written(tmp_path / "undisturbed")
+    assert worker.exitcode == 0 and len(expected[2]) == 3
+    for attempt in range(10):
+        out, code = tmp_path / str(attempt), 0
+        while code != -signal.SIGKILL:  # a run that was faster than its kill is no test
+            shutil.rmtree(out, ignore_errors=True)
+            number, share, after = (
+                (draw.randint(1, 14), draw.random(), None) if attempt % 2 else (0, 0.0, draw.random())
+            )
+            worker, _ = start(out, number, share)
+            worker.join(None if after is None else after * whole)
+            worker.kill()
+            worker.join()
+            code = worker.exitcode
+        left = sorted(os.listdir(out)) if out.exists() else []
+        print(
+            f"{attempt}: killed {f'after {after:.0%} of the time' if after else f'in file {number}, {share:.0%} of it written'}; there: {left}"
+        )
+        worker, _ = start(out)
         worker.join()
-    assert spawn(_train, (str(own), str(tmp_path / "run"))) == [0]
-    assert same(state(tmp_path / "run"), state(undisturbed))
+        assert worker.exitcode == 0 and same(written(out), expected), (attempt, number, share, after)
+        assert not list(out.glob(".*.tmp"))
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_its_pictures(own, tmp_path):

@@ -10,7 +10,8 @@ a detection, corners in pixels of the picture, upright as its EXIF data say).
 --weights is a best.pt of `python -m course_lib.cli.train`, or the word coco: torchvision's RetinaNet, trained on COCO, in
 this course's own RetinaNet. Its weights come from torch's cache, or are downloaded once (about 150 MB).
 
-Exit code: 0 every picture was searched, 1 some could not be read (they are named, the rest is done), 2 nothing was done.
+Exit code: 0 every picture was searched, 1 some could not be read (they are named, the rest is done), 2 nothing was done,
+130 interrupted (what was found until then is written).
 For a film, save its frames into a folder first: ffmpeg -i film.mp4 frames/%06d.jpg
 """
 
@@ -34,30 +35,41 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from course_lib import plots  # noqa: E402
 from course_lib.boxes import xyxy_to_xywh  # noqa: E402
-from course_lib.cli.report import save_figure  # noqa: E402
+from course_lib.cli.options import told, understood  # noqa: E402
+from course_lib.cli.report import add_fonts, save_figure  # noqa: E402
 from course_lib.data import DataError  # noqa: E402
 from course_lib.data.voc_files import picture_suffixes, read_picture, upright  # noqa: E402
 from course_lib.experiments.checkpoints import ready  # noqa: E402
 from course_lib.experiments.devices import Placed, choose_device  # noqa: E402
-from course_lib.files import write_whole  # noqa: E402
+from course_lib.files import refuse_place, write_whole  # noqa: E402
 from course_lib.progress import progress  # noqa: E402
 from course_lib.weights import WeightsError  # noqa: E402
 
+NAMED = 60  # detections of a picture whose names are drawn, the best; more of them hide the picture
 DRAWN = 900  # pixels of a drawn picture's longer side, at least; at most twice that
 
 
-def expand(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The pictures that files, folders and patterns mean, each once, and a sentence for every word that means none."""
-    found, problems = {}, []
+def expand(words: Sequence[str], drawn: Path) -> tuple[list[Path], list[str]]:
+    """The pictures that files, folders and patterns mean, each once, and a sentence for every word that means none.
+
+    Args:
+        words: what was asked for.
+        drawn: a folder that is left out where a folder above it is searched: what an earlier call has drawn.
+    """
+    found, problems, drawn = {}, [], drawn.resolve()
     for word in words:
         path = Path(word).expanduser()
         if path.is_dir():
             inside = (p for p in path.rglob("*") if p.suffix.lower() in picture_suffixes() and p.is_file())
-            some = sorted(p for p in inside if not p.name.startswith("."))
+            own = not path.resolve().is_relative_to(drawn)
+            some = [
+                p for p in sorted(inside) if not p.name.startswith(".") and not (own and drawn in p.resolve().parents)
+            ]
         else:
             some = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         if not some:
-            problems.append(f"{word}: {'no pictures in this folder' if path.is_dir() else 'no such file'}.")
+            what = "no pictures in this folder" if path.is_dir() else "no such file"
+            problems.append(f"{word}: {'no file fits this pattern' if glob.has_magic(word) else what}.")
         found |= {os.path.realpath(p): p for p in some}
     return list(found.values()), problems
 
@@ -73,7 +85,7 @@ def open_picture(path: Path) -> Tensor:
 
 
 def draw(image: Tensor, found: dict, class_names: Sequence[str], path: Path) -> None:
-    """Write a picture with its detections: class and score, one colour a class."""
+    """Write a picture with its detections: class and score of the best ones, one colour a class."""
     height, width = image.shape[-2:]
     factor = min(max(1.0, DRAWN / max(height, width)), 2 * DRAWN / max(height, width)) / 100
     fig = plt.figure(figsize=(max(1.0, width * factor), max(1.0, height * factor)), dpi=100)
@@ -81,6 +93,8 @@ def draw(image: Tensor, found: dict, class_names: Sequence[str], path: Path) -> 
     plots.picture(ax, image)
     rows = zip(found["labels"].tolist(), found["scores"].tolist(), strict=True)
     words = [f"{class_names[label - 1]} {score:.2f}" for label, score in rows]
+    for rest in found["scores"].argsort(descending=True, stable=True)[NAMED:].tolist():
+        words[rest] = ""
     plots.named_boxes(ax, found["boxes"], words, (found["labels"] - 1).tolist())
     save_figure(plots.settle_labels(fig), path)
 
@@ -115,60 +129,84 @@ def tables(rows: Sequence[tuple[str, tuple[int, int], dict]], class_names: Seque
     return coco, lines
 
 
+def write_tables(folder: Path, rows: Sequence[tuple[str, tuple[int, int], dict]], class_names: Sequence[str]) -> int:
+    """Write detections.json and detections.csv, of the arguments of `tables`; returns how many objects they hold."""
+    coco, lines = tables(rows, class_names)
+    write_whole(folder / "detections.json", json.dumps(coco, indent=1))
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(lines)
+    write_whole(folder / "detections.csv", buffer.getvalue().encode("utf-8-sig"))
+    return len(lines) - 1
+
+
 def detect(args: argparse.Namespace) -> int:
     """Search all pictures and write what was found; returns the exit code."""
-    paths, problems = expand(args.pictures)
+    paths, problems = expand(args.pictures, args.out / "drawn")
     if not paths:
         print("\n".join(problems), file=sys.stderr)
         return 2
-    device, detector, rows, taken = choose_device(args.device), ready(args.weights), [], set()
-    (args.out / "drawn").mkdir(parents=True, exist_ok=True)
+    refuse_place(args.out)
+    add_fonts()
+    device, detector, rows, taken, stopped = choose_device(args.device), ready(args.weights), [], set(), False
+    drawn = args.out / "drawn"
+    (args.out if args.no_drawings else drawn).mkdir(parents=True, exist_ok=True)
     if args.threshold is not None:
         detector.thresholds = [args.threshold] * len(detector.class_names)
     placed = Placed(detector, device)
-    for path in progress(paths, "detecting"):
-        try:
-            image = open_picture(path)
-            (found,) = placed.detect([image])
-        except DataError as error:
-            problems.append(str(error).replace(", or take its name off the split list", ""))
-            continue
-        rows.append((path.as_posix(), tuple(image.shape[-2:]), found))
-        if not args.no_drawings:
-            draw(image, found, detector.class_names, args.out / "drawn" / drawn_name(path, taken))
-    coco, lines = tables(rows, detector.class_names)
-    write_whole(args.out / "detections.json", json.dumps(coco, indent=1))
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(lines)
-    write_whole(args.out / "detections.csv", buffer.getvalue().encode("utf-8-sig"))
-    print(f"{len(rows)} pictures, {len(lines) - 1} objects: {args.out / 'detections.csv'}, detections.json, drawn/")
-    print("".join(f"NOT SEARCHED  {problem}\n" for problem in problems), end="", file=sys.stderr)
-    return 1 if problems else 0
+    try:
+        for path in progress(paths, "detecting"):
+            try:
+                image = open_picture(path)
+                (found,) = placed.detect([image])
+            except DataError as error:
+                problems.append(str(error).replace(", or take its name off the split list", ""))
+                continue
+            rows.append((path.as_posix(), tuple(image.shape[-2:]), found))
+            if not args.no_drawings:
+                draw(image, found, detector.class_names, drawn / drawn_name(path, taken))
+    except KeyboardInterrupt:  # what was found until then is written
+        stopped = True
+    unread = "".join(f"NOT SEARCHED  {problem}\n" for problem in problems)
+    if not rows:  # tables of an earlier call stay
+        print(f"{unread}{'Interrupted: n' if stopped else 'N'}othing was searched.", file=sys.stderr)
+        return 130 if stopped else 2
+    count = write_tables(args.out, rows, detector.class_names)
+    more = "" if args.no_drawings else ", drawn/"
+    print(f"{len(rows)} pictures, {count} objects: {args.out / 'detections.csv'}, detections.json{more}")
+    older = sum(path.name.lower() not in taken for path in drawn.glob("*.jpg"))
+    if older:
+        print(f"{drawn} also holds {older} pictures of earlier calls.")
+    print(unread, end="", file=sys.stderr)
+    if stopped:
+        print(f"Interrupted: {len(rows)} of {len(paths)} pictures were searched.", file=sys.stderr)
+    return 130 if stopped else 1 if problems else 0
 
 
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib.cli.detect",
+        usage="python -m course_lib.cli.detect PICTURES --weights FILE [options]; all options: --help",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pictures", nargs="+", help="files, folders or patterns")
     parser.add_argument("--weights", required=True, help="best.pt of a training run, or coco")
-    parser.add_argument("--out", type=Path, default=Path("detections"), help="folder for the results (detections)")
+    parser.add_argument("--out", type=Path, default=Path("detections"), help="folder for the results; tables that are there are replaced (detections)")  # fmt: skip
     parser.add_argument("--threshold", type=float, help="smallest score of a detection, for all classes (by default each "
                         "class's own, where F1 was best on val; .5 for coco)")  # fmt: skip
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to run (auto)")
     parser.add_argument("--no-drawings", action="store_true", help="only the tables")
-    args = parser.parse_args()
+    args = understood(parser)
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         parser.error(f"--threshold {args.threshold}: a score between 0 and 1")
     try:
         return detect(args)
     except (WeightsError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("\nInterrupted: nothing was searched.", file=sys.stderr)
         return 130
 
 

@@ -5,11 +5,13 @@ import csv
 import html
 import io
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib import font_manager, ticker
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -22,6 +24,10 @@ from course_lib.experiments.fit import plain
 from course_lib.files import write_whole
 
 SHOWN, DRAWN = 16, 20  # pictures on a sheet, and detections drawn on each: the best
+FONTS = (  # with letters that Matplotlib's own lacks: Windows, macOS, Linux
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Arial Unicode MS", "Hiragino Sans", "PingFang SC",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Unifont",
+)  # fmt: skip
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
     "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25rem .6rem;text-align:right}"
@@ -33,6 +39,23 @@ BACKGROUND = (
     "boxes that overlap it too little (IoU below .5). The column <em>background</em> counts objects that were missed. "
     "The corner of both is empty: nobody can count the places where rightly nothing was said."
 )
+
+
+def add_fonts() -> None:
+    """Let figures fall back on this computer's fonts for letters that Matplotlib's own lacks; without any, □ and no warning."""
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    plt.rcParams["font.family"] = ["DejaVu Sans", *(name for name in FONTS if name in there)]
+    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+
+
+def in_short(settings: dict) -> str:
+    """A run's settings in one line."""
+    height, width = settings["size"]
+    return (
+        f"{settings['model']} on {settings['backbone']} ({settings['start']}), pictures {height} × {width} (H × W), "
+        f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}, {settings['batch']} pictures a step, highest learning "
+        f"rate {settings['lr']:g} (--lr), seed {settings['seed']}"
+    )
 
 
 def save_figure(fig: Figure, path: Path) -> Path:
@@ -51,17 +74,32 @@ def sizes_figure(boxes: Tensor, labels: Tensor, names: Sequence[str], shapes: Se
         ax.scatter(width, height, s=14, alpha=0.6, marker="ovD^vP*X"[c % 8], color=plots.PALETTE[c % 7], label=name)
     width, height = torch.cat(list(shapes)).T.numpy()
     ax.scatter(width, height, s=34, marker="s", facecolors="none", edgecolors="black", label="anchors")
-    ax.set(xscale="log", yscale="log", xlabel="width in pixels of the detector's picture", ylabel="height")
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:g}")
+    ax.set(xlabel="width in pixels of the detector's picture", ylabel="height")
     ax.legend(fontsize=9, ncols=1 + len(names) // 12)
     return fig
 
 
 def augmented_figure(pictures: VOCFolder, seed: int) -> Figure:
-    """Eight pictures as training sees them, with their boxes."""
+    """Eight pictures as training sees them, with their boxes, one colour a class."""
     chosen = plots.examples(pictures, *(k * len(pictures) // 8 for k in range(8)))
     changed = [augment(seed + i)(*pictures[i]) for i in chosen]
-    fig = plots.pictures(*zip(*changed, strict=True), pictures.class_names, scale=3.2)
-    return fig
+    fig = plots.pictures([image for image, _ in changed], scale=3.2)
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # the pictures stay where they are; the names move
+    for ax, (_, target) in zip(fig.axes, changed, strict=False):
+        names = [pictures.class_names[label - 1] for label in target["labels"].tolist()]
+        plots.named_boxes(ax, target["boxes"], names, (target["labels"] - 1).tolist())
+    return plots.settle_labels(fig)
+
+
+def minor_label(value: float, place: int | None = None) -> str:
+    """The label of a small tick on a logarithmic axis: plain numbers, of 2 to 9 in a decade only 2, 4 and 6."""
+    digits = f"{value:e}".split("e")[0].rstrip("0").rstrip(".")
+    return f"{value:g}" if len(digits) > 1 or digits in "246" else ""
 
 
 def curves_figure(history: Sequence[dict], names: Sequence[str]) -> Figure:
@@ -71,13 +109,16 @@ def curves_figure(history: Sequence[dict], names: Sequence[str]) -> Figure:
     for key, style, label in (("train_loss", "-", "train"), ("val_loss", "--", "val")):
         left.plot(epochs, [record[key]["total"] for record in history], style, marker=".", label=label)
     left.set(xlabel="epoch", ylabel="loss per positive box", yscale="log", title="loss")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter(minor_label)
     right.plot(epochs, [record["AP50"] for record in history], "k-", marker=".", label="mean")
     for c, name in enumerate(names):
         scores = [record["classes"][name]["AP50"] for record in history]
         right.plot(epochs, scores, marker="ovD^vP*X"[c % 8], markersize=4, linewidth=1, label=name)
     right.axhline(0, color="#777777", linestyle=":", label="predict nothing")
-    right.set(xlabel="epoch", ylim=(-0.02, 1), title="AP50 on val")
+    right.set(xlabel="epoch", ylim=(-0.02, 1.02), title="AP50 on val")
     for ax in (left, right):
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         ax.legend(fontsize=9)
     return fig
 
@@ -112,7 +153,8 @@ def detections_figure(pictures: VOCFolder, chosen: Sequence[int], found: Sequenc
     """Pictures with objects (green) and detections (dashed), titled with name and F1."""
     rows = -(-len(chosen) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(13, 3.1 * rows), squeeze=False)
-    fig.subplots_adjust(0.01, 0.01, 0.99, 0.96, 0.04, 0.12)  # a layout engine would look at every single label
+    top = 1 - 0.25 / (3.1 * rows)  # room for the titles; a layout engine would look at every single label
+    fig.subplots_adjust(0.01, 0.01, 0.99, top, 0.04, 0.12)
     for ax in axes.flat[len(chosen) :]:
         ax.axis("off")
     for ax, i in zip(axes.flat, chosen, strict=False):
@@ -155,6 +197,7 @@ def page(metrics: dict, split: str, history: list[dict], curves: Sequence[Curve]
         f"<h1>{html.escape(val.root.name)}, split {html.escape(split)}: AP50 {as_text(metrics['AP50'])}</h1>",
         f"<p>{metrics['pictures']} pictures. AP (.50 : .95) {as_text(metrics['AP'])}, AP50 {as_text(metrics['AP50'])}, AP75 "
         f"{as_text(metrics['AP75'])}; a detector that predicts nothing has AP 0. Weights: epoch {best}, the best on val.</p>",
+        f"<p>{html.escape(in_short(metrics['settings']))}.</p>",
         "<h2>Classes</h2><p>Precision, recall and F1 hold at the threshold, the score with the best F1 on val.</p>",
         f"<table><tr><th>{'</th><th>'.join(head)}</th></tr>{table}</table>",
         "<h2>Learning</h2>" + embedded(curves_figure(history, names), "Loss and AP50 over the epochs"),
@@ -165,7 +208,9 @@ def page(metrics: dict, split: str, history: list[dict], curves: Sequence[Curve]
         fig = detections_figure(val, chosen, shown, f1)
         text = f"The {len(chosen)} {title.lower()} pictures by F1; green is there, dashed orange was found (at most {DRAWN} drawn)."
         parts.append(f"<h2>{title} pictures</h2><p>{text}</p>" + embedded(fig, text, photo=True))
-    style = f"<meta charset='utf-8'><title>Report</title><style>{STYLE}</style>"
+    style = (
+        f"<meta charset='utf-8'><title>{html.escape(val.root.name)}, {html.escape(split)}</title><style>{STYLE}</style>"
+    )
     return f"<!doctype html><html lang='en'><head>{style}</head><body>{''.join(parts)}</body></html>"
 
 
@@ -173,8 +218,8 @@ def write_report(
     folder: Path, name: str, metrics: dict, split: str, history: list[dict], curves: list, val: VOCFolder, found: list
 ) -> None:
     """Write NAME.json, NAME.csv (one row a class) and the page beside them; names as "metrics" or "test_metrics"."""
-    text = json.dumps(plain(metrics), indent=1, ensure_ascii=False)
-    write_whole(folder / f"{name}.json", text)
+    stored = metrics | {"picture_f1": dict(zip(val.names, metrics["picture_f1"], strict=True))}
+    write_whole(folder / f"{name}.json", json.dumps(plain(stored), indent=1, ensure_ascii=False))
     buffer = io.StringIO()
     csv.writer(buffer).writerows(table_rows(metrics))
     write_whole(folder / f"{name}.csv", buffer.getvalue().encode("utf-8-sig"))

@@ -16,7 +16,9 @@ process sees only its share of a batch; the report is written by the first proce
 """
 
 import argparse
+import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,13 +30,15 @@ matplotlib.use("Agg")  # files, no windows
 
 from course_lib.average_precision import detect_all  # noqa: E402
 from course_lib.cli import report  # noqa: E402
+from course_lib.cli.options import in_terminal, told, understood  # noqa: E402
 from course_lib.data import DataError, VOCFolder  # noqa: E402
-from course_lib.data.layouts import FORMS  # noqa: E402
+from course_lib.data.layouts import FORMS, find_labels, split_names  # noqa: E402
 from course_lib.experiments import data_check  # noqa: E402
 from course_lib.experiments.checkpoints import BACKBONES, MODELS, STARTS, build, load_checkpoint, stored_detector  # noqa: E402
 from course_lib.experiments.devices import Placed, choose_device  # noqa: E402
 from course_lib.experiments.evaluation import curves, metrics  # noqa: E402
 from course_lib.experiments.fit import Diverged, Run, processes, start_processes  # noqa: E402
+from course_lib.files import refuse_place  # noqa: E402
 from course_lib.weights import WeightsError  # noqa: E402
 
 DEFAULTS = {
@@ -42,13 +46,28 @@ DEFAULTS = {
     "patience": 0, "augment": True, "bf16": False, "compile": False, "freeze_norm": False, "format": None,
     "damaged": "raise",
 }  # fmt: skip
+OPTIONS = (  # what a reader's message says to those who write Python, and its option here
+    (r"COURSE_FORMAT=(\w+) or form=", r"--format \1"),
+    (r"choose one of them \(COURSE_DATA, or --data\)", "give one of them as --data"),
+    (r"COURSE_DAMAGED=skip, or damaged='skip', leaves", "--damaged skip leaves"),
+    (r"; add pictures, or use split=None", "; add pictures"),
+    (r"(one picture's name a line)\. VOCFolder\(root, split=None\) reads every picture", r"\1"),
+    (r"label some, or pass class_names=", "label some"),
+    (
+        r"correct the name, add it to class_names=, or pass others='drop'",
+        "correct the name, or train anew with this class",
+    ),
+)
 LR = 0.003  # at 16 pictures a step; a ResNet learns with a third of it
 
 
 def numbers(text: str) -> list[float]:
     """Five sides as "16,32,64,128,256"."""
-    sides = [float(part) for part in text.split(",")]
-    if len(sides) != data_check.LEVELS or min(sides) <= 0:
+    try:
+        sides = [float(part) for part in text.split(",")]
+    except ValueError:
+        sides = []
+    if len(sides) != data_check.LEVELS or not min(sides) > 0:
         raise argparse.ArgumentTypeError(f"{text!r}: give five sides in pixels, such as 16,32,64,128,256")
     return sides
 
@@ -67,9 +86,12 @@ def positive(kind: type) -> Callable[[str], float]:
     """A number above 0."""
 
     def number(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r}: give a {'whole ' if kind is int else ''}number above 0")
         return value
 
     return number
@@ -86,17 +108,6 @@ CALLED = {
     "prog": "python -m course_lib.cli.train",
     "usage": "python -m course_lib.cli.train --data FOLDER [--out FOLDER] [options]; all options: --help",
 }
-
-
-def understood(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
-    """The parsed words; an error names those that mean nothing, and how a folder is given."""
-    args, rest = parser.parse_known_args(words)
-    if rest:
-        folder = next((word for word in rest if not word.startswith("-")), None)
-        parser.error(
-            f"not understood: {' '.join(rest)}" + (f"; a folder is given as --data {folder}" if folder else "")
-        )
-    return args
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -133,10 +144,18 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--damaged", choices=["raise", "skip"], help="skip leaves out damaged pictures and annotations (raise)")
     flag("--resume", action="store_true", help="go on with the run in --out; its settings are stored there")
     flag("--final-test", action="store_true", help="at the end, score the test split as well; do this once")
-    args = understood(parser, words)
+    args = understood(parser, words, "--data")
     if not args.data and not args.resume:
         parser.error("--data is missing: give the folder with your pictures and annotations, or --resume a run")
     return args
+
+
+def picture_sides(text: str, data: str, form: str | None) -> list[int]:
+    """[H, W] in multiples of 32 from a checked size; one number is the longer side, in the folder's proportions."""
+    sides = [int(part) for part in text.split("x")]
+    if len(sides) == 1:
+        sides = data_check.picture_shape(Path(data), sides[0], form)
+    return [max(32, round(side / 32) * 32) for side in sides]
 
 
 def first_settings(args: argparse.Namespace) -> dict:
@@ -145,12 +164,26 @@ def first_settings(args: argparse.Namespace) -> dict:
     settings = DEFAULTS | given | {"data": str(args.data.resolve()), "threads": torch.get_num_threads()}
     rate = LR if settings["backbone"] == "small" else LR / 3
     settings["lr"] = args.lr or float(f"{rate * (settings['batch'] / 16) ** 0.5:.2g}")
-    sides = [int(part) for part in settings["size"].split("x")]
-    if len(sides) == 1:
-        sides = data_check.picture_shape(args.data, sides[0], settings["format"])
-    settings["size"] = [max(32, round(side / 32) * 32) for side in sides]
+    settings["size"] = picture_sides(settings["size"], settings["data"], settings["format"])
     settings["freeze_norm"] |= processes()[1] > 1
     return settings
+
+
+def in_words(key: str, value: object) -> str:
+    """A setting's value as it is written in a terminal."""
+    if isinstance(value, bool):
+        return "it on" if value else "it off"
+    return (
+        ("x" if key == "size" else ",").join(f"{v:g}" for v in value) if isinstance(value, list | tuple) else str(value)
+    )
+
+
+def asked_as(key: str, value: object) -> str:
+    """A setting as it is written in a terminal, such as "--freeze-norm" or "--size 192x256"."""
+    name = {"sides": "anchors"}.get(key, key).replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {in_words(key, value)}"
 
 
 def stored_settings(args: argparse.Namespace) -> dict:
@@ -162,14 +195,14 @@ def stored_settings(args: argparse.Namespace) -> dict:
     if not (args.out / "last.pt").exists():
         raise ValueError(f"{args.out}: no run to go on with; start one with --data, or give its folder with --out.")
     settings = load_checkpoint(args.out / "last.pt")["settings"]
-    asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr") if key != "size"}
-    asked["sides"] = args.anchors
+    asked = {key: getattr(args, key) for key in (*DEFAULTS, "lr")} | {"sides": args.anchors}
     settings["data"] = str(args.data.resolve()) if args.data else settings["data"]  # a folder may have moved
+    if args.size:
+        asked["size"] = picture_sides(args.size, settings["data"], settings["format"])
     for key, value in asked.items():
         if value is not None and value != settings[key]:
-            raise ValueError(
-                f"--{key} {value}, but this run has {settings[key]}; leave it out, or start anew with --out."
-            )
+            asked_for, stored = asked_as(key, value), in_words(key, settings[key])
+            raise ValueError(f"{asked_for}, but this run has {stored}; leave it out, or start anew with another --out.")
     if settings["threads"] != torch.get_num_threads():
         print(f"Started with {settings['threads']} threads, now {torch.get_num_threads()}: not equal to the bit.")
     return settings
@@ -182,28 +215,28 @@ def read(settings: dict, split: str) -> VOCFolder:
     return VOCFolder(settings["data"], split, names, tuple(settings["size"]), **more)
 
 
-def fitted_settings(settings: dict, pictures: VOCFolder, sides: list[float] | None) -> dict:
+def fitted_settings(settings: dict, pictures: VOCFolder, val: VOCFolder, sides: list[float] | None) -> dict:
     """Classes and anchors, from the pictures.
 
     Raises:
-        DataError: no picture has an object.
+        DataError: no picture of a split has an object.
     """
     boxes, labels = data_check.objects_of(pictures)
     if not len(boxes):
         raise DataError(f"{settings['data']}: no picture of split 'train' has an object; nothing can be learned.")
+    if not len(data_check.objects_of(val)[0]):
+        raise DataError(
+            f"{settings['data']}: no picture of split 'val' has an object, so that no epoch can be scored and none be the "
+            "best; label some of its pictures, or put all into one folder without splits: a fifth becomes val."
+        )
     fitted, ratios = data_check.fit_anchors(boxes, labels)
     return settings | {"class_names": list(pictures.class_names), "sides": sides or fitted, "ratios": ratios}
 
 
 def say_settings(settings: dict, given: bool) -> None:
     """The choices that were made, in words."""
-    height, width = settings["size"]
     sides, ratios = ([f"{number:g}" for number in settings[key]] for key in ("sides", "ratios"))
-    print(
-        f"{settings['model']} on {settings['backbone']} ({settings['start']}), pictures {height} × {width} (H × W), "
-        f"{settings['epochs']} epochs, {settings['batch']} pictures a step, highest learning rate {settings['lr']:g} (--lr), "
-        f"seed {settings['seed']}."
-    )
+    print(f"{report.in_short(settings)}.")
     why = "given" if given else "fitted to the sizes of the objects (--anchors)"
     print(f"Anchors with sides {', '.join(sides)} pixels and √2 times that, width : height {', '.join(ratios)}; {why}.")
     if settings["freeze_norm"]:
@@ -256,7 +289,8 @@ def show_epoch(settings: dict, folder: Path) -> Callable[[list[dict]], None]:
         left = (all_epochs - last["epoch"]) * sum(record["seconds"] for record in history) / len(history)
         print(
             f"epoch {last['epoch']:3} of {all_epochs}  loss {last['train_loss']['total']:.3f}, val {last['val_loss']['total']:.3f}  "
-            f"AP50 {last['AP50']:.3f}  AP {last['AP']:.3f}  {last['seconds']:.0f} s, {left / 60:.0f} minutes left",
+            f"AP50 {last['AP50']:.3f}  AP {last['AP']:.3f}  {last['seconds']:.0f} s, "
+            f"{f'{left / 60:.0f} minutes' if left > 99 else f'{left:.0f} s'} left",
             flush=True,
         )
         report.save_figure(report.curves_figure(history, settings["class_names"]), folder / "curves.png")
@@ -270,6 +304,7 @@ def score(folder: Path, settings: dict, pictures: VOCFolder, split: str, history
     found = detect_all(Placed(detector, device), pictures, settings["batch"])
     names = settings["class_names"]
     numbers = metrics(found, pictures.targets, names, content["thresholds"])
+    numbers["settings"] = {key: value for key, value in settings.items() if key != "data"}
     lines, name = curves(found, pictures.targets, len(names)), "test_metrics" if split == "test" else "metrics"
     report.write_report(folder, name, numbers, split, history, lines, pictures, found)
     print(f"\n{split}: AP50 {numbers['AP50']:.3f}, AP {numbers['AP']:.3f}; predict nothing: 0.")
@@ -291,13 +326,17 @@ def run(args: argparse.Namespace) -> None:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     start_processes(device)
+    report.add_fonts()
     first = processes()[0] == 0
     if not args.resume and not args.check and (args.out / "last.pt").exists():
         raise ValueError(f"{args.out} holds a run; go on with --resume, or choose another --out.")
+    refuse_place(args.out)
     settings = stored_settings(args) if args.resume else first_settings(args)
+    if args.final_test:  # after a night of training it is too late to say so
+        split_names(Path(settings["data"]), find_labels(Path(settings["data"]), settings["format"]), "test", [])
     pictures, val = read(settings, "train"), read(settings, "val")
     if not args.resume:
-        settings = fitted_settings(settings, pictures, args.anchors)
+        settings = fitted_settings(settings, pictures, val, args.anchors)
     if first:
         say_settings(settings, bool(args.anchors))
         if not args.resume and not args.no_check:
@@ -310,9 +349,16 @@ def run(args: argparse.Namespace) -> None:
     history = training.fit(show_epoch(settings, args.out))
     if first:
         score(args.out, settings, val, "val", history, device)
-        print(f"Use it: python -m course_lib.cli.detect PICTURES --weights {args.out / 'best.pt'}")
+        print(f"Use it: python -m course_lib.cli.detect PICTURES --weights {in_terminal(args.out / 'best.pt')}")
         if args.final_test:
             score(args.out, settings, read(settings, "test"), "test", history, device)
+
+
+def as_option(message: str) -> str:
+    """A reader's message with this command's options instead of arguments in Python."""
+    for pattern, option in OPTIONS:
+        message = re.sub(pattern, option, message)
+    return message
 
 
 def main() -> int:
@@ -321,10 +367,12 @@ def main() -> int:
     try:
         run(args)
     except (DataError, WeightsError, Diverged, ValueError, OSError) as error:
-        print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error), file=sys.stderr)
+        print(as_option(told(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nInterrupted. Go on with: python -m course_lib.cli.train --out {args.out} --resume", file=sys.stderr)
+        begun = args.out / "last.pt"
+        again = f"Go on with: python -m course_lib.cli.train --out {in_terminal(args.out)} --resume"
+        print(f"\nInterrupted. {again if begun.exists() else 'Nothing was trained yet.'}", file=sys.stderr)
         return 130
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -1,5 +1,6 @@
 """Detectors for a reader's own pictures: built from plain settings, stored in checkpoints, ready for pictures of any size."""
 
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -115,9 +116,12 @@ def load_checkpoint(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and pickle raise almost anything on bytes that they did not write
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        with open(path, "rb") as file:
+            begins = file.read(2)
+        what = "it holds other things" if begins == b"PK" else "it does not begin like one"
+        what = "it was cut short" if begins == b"PK" and not zipfile.is_zipfile(path) else what
         raise WeightsError(
-            f"{path}: damaged, or not a file of weights ({first[:120]}); take another copy or train again."
+            f"{path}: damaged, or not a file of weights ({what}); take another copy or train again."
         ) from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise WeightsError(f"{path}: weights, but not a checkpoint of this course's cli.train; give its best.pt.")

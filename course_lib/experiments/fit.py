@@ -22,7 +22,7 @@ from course_lib.data.transforms import augment
 from course_lib.experiments.checkpoints import load_checkpoint, save_checkpoint
 from course_lib.experiments.devices import Placed
 from course_lib.experiments.evaluation import curves
-from course_lib.files import write_whole
+from course_lib.files import remove_parts, write_whole
 from course_lib.progress import progress
 from course_lib.training import shuffled_batches
 from course_lib.weights import WeightsError
@@ -181,6 +181,8 @@ class Run:
         Args:
             after_epoch: called by the first process with all records so far, once the files are written.
         """
+        if self.rank == 0:
+            remove_parts(self.folder)
         if not self.history:
             self.save()
         while len(self.history) < self.settings["epochs"] and not self.waited_enough():
