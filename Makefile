@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; downloads PyTorch, a few minutes) ..."
 	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + '. Call make PYTHON=/path/to/python3.11 ...')"
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]" -c constraints.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test,imagenet]" -c constraints.txt
 	@$(PY) -c "import pathlib; pathlib.Path('$(READY)').touch()"
 	@echo "$(VENV) is ready."
 

@@ -119,8 +119,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--data", type=Path, help="the folder, or one COCO JSON file; data/README.md lists the layouts")
     flag("--out", type=Path, default=Path("run"), help="folder for everything that is written (run)")
     flag("--model", choices=MODELS, help="retinanet: small objects too; ssd: a little faster (retinanet)")
-    flag("--backbone", choices=BACKBONES, help="small: 1 million weights, for a CPU; resnet18, resnet50 (small)")
-    flag("--start", choices=STARTS, help="pretrained: small on drawn objects, ResNets on ImageNet (pretrained)")
+    flag("--backbone", choices=BACKBONES, help="small: 1 million weights, for a CPU; lite0: ImageNet weights by pip, nearly three times as slow; resnet18, resnet50 (small)")  # fmt: skip
+    flag("--start", choices=STARTS, help="pretrained: small on drawn objects, the others on ImageNet (pretrained)")
     flag("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where to train (auto)")
     flag("--check", action="store_true", help="check the data and stop")
     flag("--no-check", action="store_true", help="train without checking the data again")
@@ -130,7 +130,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     flag(
         "--lr",
         type=positive(float),
-        help="highest learning rate (.003 for small, .001 for ResNets, times √(batch / 16))",
+        help="highest learning rate (.003 for small, .001 for the others, times √(batch / 16))",
     )
     flag("--anchors", type=numbers, metavar="SIDES", help="sides of the five levels' square anchors in pixels of the "
          "detector's picture, such as 16,32,64,128,256 (fitted: from the 10 %% quantile of the sizes, doubling)")  # fmt: skip

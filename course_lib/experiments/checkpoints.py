@@ -17,6 +17,7 @@ from course_lib.boxes import clip_boxes
 from course_lib.data.transforms import letterbox_picture, unletterbox
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments.detectors import EXTRA, RETINANET, base
+from course_lib.experiments.lite0 import Lite0Maps
 from course_lib.experiments.torchvision_retinanet import resnet50_retinanet
 from course_lib.files import write_whole
 from course_lib.progress import is_quiet
@@ -26,7 +27,7 @@ from course_lib.torchvision_weights import from_torchvision
 from course_lib.weights import WeightsError
 
 KIND = "object detection course, checkpoint 1"
-MODELS, BACKBONES, STARTS = ("retinanet", "ssd"), ("small", "resnet18", "resnet50"), ("pretrained", "random")
+MODELS, BACKBONES, STARTS = ("retinanet", "ssd"), ("small", "lite0", "resnet18", "resnet50"), ("pretrained", "random")
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of red, green, blue
 LIMITS = {"score_threshold": 0.01, "top_k": 400}  # low: average precision wants doubtful detections as well
 SHORT, LONG = 800, 1333  # sides to which torchvision's RetinaNet scales pictures
@@ -88,6 +89,8 @@ def build(settings: dict, load: bool = True) -> nn.Module:
     if name == "small":
         start = "crops" if load and settings["start"] == "pretrained" else "random"
         maps, sizes = base(start), RETINANET
+    elif name == "lite0":
+        maps, sizes = Lite0Maps(settings["start"], load), RETINANET
     else:
         maps = ResNetMaps(name, settings["start"], load)
         sizes = RETINANET | {"width": 128, "group_norm": 16}
