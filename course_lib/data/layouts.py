@@ -34,8 +34,7 @@ class Labels:
     """What one kind of annotation says about a folder.
 
     entries: {name: entry}. orphans: {name: annotation file} without a picture of their own. home: the folder whose
-    lists count, and below: that of the annotations, both with a stroke behind them. lists: {split: names, or the path of
-    a list that is read when it is asked for}.
+    lists count, with a stroke behind it. lists: {split: names, or the path of a list that is read when asked for}.
     """
 
     form: str
@@ -43,13 +42,13 @@ class Labels:
     entries: dict[str, Entry] = field(default_factory=dict)
     orphans: dict[str, str] = field(default_factory=dict)
     home: str = ""
-    below: str = ""
     lists: dict[str, list[str] | str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
     def absent(self, root: Path, name: str) -> Entry:
         """What a list names and the folder lacks: reading it says which file is missing."""
-        where = self.orphans.get(name) or (f"{self.below}{name}.xml" if self.form == "voc" else name)
+        below = common_folder(entry.where for entry in self.entries.values())
+        where = self.orphans.get(name) or (f"{below}{name}.xml" if self.form == "voc" else name)
         return Entry((), where, partial(read_annotation, self.folder.files.get(where) or root / where, where))
 
 
@@ -125,13 +124,12 @@ class Folder:
         shown = [path for path in self.visible if path.startswith(within)]
         known = [path for path in shown if suffix(path) in picture_suffixes()]
         self.prefix = common_folder(known) or within
-        named, self.pictures = defaultdict(list), defaultdict(list)
+        places, self.pictures = defaultdict(set), defaultdict(list)
         for path in known:
-            named[self.name(path)].append(path)
-        for name, paths in named.items():
-            one_place = len({dirname(path) for path in paths}) == 1
-            for path in paths:  # in two folders, of the same plain name: the whole path tells them apart
-                self.pictures[name if one_place else bare(path)].append(path)
+            places[self.name(path)].add(dirname(path))
+        for path in known:  # of one plain name in two folders: the whole path tells them apart
+            name = self.name(path)
+            self.pictures[name if len(places[name]) == 1 else bare(path)].append(path)
         strange = [path for path in shown if suffix(path) not in picture_suffixes() and suffix(path) not in PAPERS]
         self.others = {plain(splitext(path.removeprefix(self.prefix))[0]): path for path in strange}
         self.index(self.pictures)
@@ -209,8 +207,8 @@ def pair(folder: Folder, papers: list[str]) -> tuple[dict[str, tuple[str, tuple[
         while text.lower().endswith((".xml", ".txt")):
             text = text[:-4]
         key = plain(text)
-        picked = None if basename(path).startswith(".") else folder.pick(text)
-        name, pictures = picked or ("", ())
+        hidden = basename(path).startswith(".")
+        name, pictures = (None if hidden else folder.pick(text)) or ("", ())
         rows[name].append((key == name, path, pictures, key))
     orphans = {key: path for _, path, _, key in rows.pop("", ())}
     best = {}
@@ -235,7 +233,7 @@ def find_voc(root: Path, folder: Folder) -> Labels | None:
     entries = {}
     for name, (path, pictures) in paired.items():
         entries[name] = Entry(pictures, path, partial(read_annotation, folder.files[path], path))
-    return Labels("voc", folder, entries, orphans, home, common_folder(papers)) if entries or parts else None
+    return Labels("voc", folder, entries, orphans, home) if entries or parts else None
 
 
 def find_coco(root: Path, folder: Folder) -> Labels | None:

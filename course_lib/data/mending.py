@@ -53,9 +53,14 @@ SUSPICIONS: dict[str, Callable] = {
 Size = tuple[int, int]
 
 
-def holds(size: Size | None, boxes: np.ndarray) -> bool:
+def in_order(corners: np.ndarray) -> np.ndarray:
+    """Corners [N, 4] with the smaller x and y first."""
+    return np.sort(corners.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+
+
+def holds(size: Size | None, label: Annotation) -> bool:
     """Whether no box reaches beyond the right and lower edge of a picture of (W, H) by more than a pixel."""
-    return size is not None and bool((boxes[:, 2:] <= np.add(size, 1)).all())
+    return size is not None and bool((in_order(label.corners)[:, 2:] <= np.add(size, 1)).all())
 
 
 def _sound(corners: np.ndarray, size: Size | None) -> np.ndarray:
@@ -75,8 +80,6 @@ def refuse_faults(folder: str, pairs: list[tuple[Annotation, Size | None]]) -> N
     Raises:
         DataError: most boxes are wrong in the same way; the message says what is suspected.
     """
-    if not pairs:
-        return
     every = np.concatenate([label.corners for label, _ in pairs])
     total, relative = len(every), pairs[0][0].relative
     small, large = (np.abs(every) <= 1).all(axis=1).sum(), (np.abs(every) > 2).any(axis=1).sum()
@@ -84,8 +87,11 @@ def refuse_faults(folder: str, pairs: list[tuple[Annotation, Size | None]]) -> N
     sized = [(label.corners, size) for label, size in pairs if size]
     wide = sized and min(min(size) for _, size in sized) >= 300
     wrong = total - sum(_sound(label.corners, size).sum() for label, size in pairs)
-    doubt = next((doubt for doubt, read in SUSPICIONS.items() if sized and
-                  all(_sound(np.stack(read(*corners.T), axis=1), size).all() for corners, size in sized)), None)  # fmt: skip
+
+    def fits(read: Callable) -> bool:
+        return all(_sound(np.stack(read(*corners.T), axis=1), size).all() for corners, size in sized)
+
+    doubt = next((doubt for doubt, read in SUSPICIONS.items() if sized and fits(read)), "")
     many = wrong > total / 2 or (doubt and wrong >= 2 and wrong > total / 5)
     doubt = doubt or "are the numbers in another order, or of pictures of another size"
     faults = [
@@ -113,7 +119,8 @@ def weigh(folder: str, judged: list[tuple[Annotation, Size | None]]) -> bool | N
         remedy = "take <size> out if the boxes are in pixels of the pictures as they are, or export it anew"
         raise DataError(f"{folder}: {what}: was the size written without looking? Nothing is mended; {remedy}.")
     scale = size_rule([(label, real) for label, real in declared if label.size not in (real, real[::-1])])
-    refuse_faults(folder, [(label, label.size if scale and label.size else real) for label, real in judged])
+    if judged:
+        refuse_faults(folder, [(label, label.size if scale and label.size else real) for label, real in judged])
     return scale
 
 
@@ -129,27 +136,14 @@ def size_rule(pairs: list[tuple[Annotation, Size]]) -> bool | None:
     Returns:
         True: scale all boxes from the declared to the real size. False: none. None: the boxes follow neither.
     """
-    beyond_real = sum(not holds(real, in_order(label.corners)) for label, real in pairs)
-    beyond_declared = sum(not holds(label.size, in_order(label.corners)) for label, _ in pairs)
+    beyond_real = sum(not holds(real, label) for label, real in pairs)
+    beyond_declared = sum(not holds(label.size, label) for label, _ in pairs)
     factors = [np.divide(real, label.size) for label, real in pairs]
     alike = sum(abs(across / down - 1) < 0.01 and across > 1 for across, down in factors)
     if beyond_real or beyond_declared:
         fewer, more = sorted((beyond_real, beyond_declared))
         return None if fewer * 10 > more else beyond_real > beyond_declared
     return None if 0 < alike < len(pairs) else alike > 0
-
-
-def in_order(corners: np.ndarray) -> np.ndarray:
-    """Corners [N, 4] with the smaller x and y first."""
-    return np.sort(corners.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
-
-
-def to_xyxy(label: Annotation) -> np.ndarray:
-    """Boxes [N, 4] from the outer edges of their pixels, swapped corners put in order first."""
-    corners = in_order(label.corners)
-    for index in np.flatnonzero((corners != label.corners).any(axis=1)):
-        label.note("swapped", int(index) + 1, str(label.boxes[index]))
-    return corners - [label.first, label.first, 0, 0]
 
 
 def turn(pixels: np.ndarray, orientation: int, label: Annotation) -> tuple[np.ndarray, int]:
@@ -161,26 +155,34 @@ def turn(pixels: np.ndarray, orientation: int, label: Annotation) -> tuple[np.nd
         return pixels, 1
     stored = (pixels.shape[1], pixels.shape[0])
     turned = stored[::-1] if orientation >= 5 else stored
-    boxes = in_order(label.corners)
-    fits = holds(turned, boxes) or not holds(stored, boxes)
+    fits = holds(turned, label) or not holds(stored, label)
     up = {stored: False, turned: True}.get(label.size, fits)
     label.note("turned" if up else "unturned", detail=f"orientation {orientation}")
     return (upright(pixels, orientation), orientation) if up else (pixels, 1)
 
 
-def to_pixels(boxes: np.ndarray, real: Size, label: Annotation, scale: bool | None) -> np.ndarray:
-    """Boxes [N, 4] in pixels of the real size (W, H), by the folder's rule where the annotation declares another.
+def to_pixels(label: Annotation, real: Size, scale: bool | None) -> np.ndarray:
+    """Boxes [N, 4] from the outer edges of their pixels, swapped corners put in order, in pixels of the real size (W, H).
+
+    Args:
+        label: the annotation; takes the notes.
+        real: the picture's size.
+        scale: the folder's rule where an annotation declares another size, see `size_rule`.
 
     Raises:
         DataError: the boxes belong to a turned picture, or the folder follows no rule.
     """
+    boxes = in_order(label.corners)
+    for index in np.flatnonzero((boxes != label.corners).any(axis=1)):
+        label.note("swapped", int(index) + 1, str(label.boxes[index]))
+    boxes = boxes - [label.first, label.first, 0, 0]
     if label.relative:
         return boxes * np.tile(real, 2)
     if label.size == real:
         return boxes
     detail = f"declared {label.size}, real {real}"
     declared, lying = label.size and len(boxes), label.size == real[::-1]
-    if declared and (scale is None or (lying and not holds(real, boxes))):
+    if declared and (scale is None or (lying and not holds(real, label))):
         reason = "and the folder's boxes follow neither" if scale is None else "and the boxes lie on the picture turned"
         raise DataError(f"{label.where}: {detail}, {reason}; correct <size> and the boxes, or take the picture out.")
     scaled = scale and declared and not lying

@@ -103,7 +103,7 @@ class VOCFolder(Dataset):
             if value not in choices:
                 raise ValueError(f"{value!r}: choose one of {', '.join(map(repr, choices))}.")
         self.root, self.split, self.size = Path(root), split, size
-        self._others, self._smallest, self._damaged = others, smallest, damaged
+        self._others, self._smallest = others, smallest
         self._lost, self._folder_notes, self._problems = 0, [], []
         self._labels = find_labels(self.root, form)
         names, source = split_names(self.root, self._labels, split, self._folder_notes)
@@ -127,10 +127,10 @@ class VOCFolder(Dataset):
     def _note_files(self, names: list[str], listed: bool) -> None:
         """Note annotations without a picture; and pictures without one, where no written list says what is meant."""
         labels, known = self._labels, set(names)
-        strays = [path for name, path in labels.orphans.items() if name not in known]
         used = {path for entry in labels.entries.values() for path in entry.pictures}
         lone = [path for paths in labels.folder.pictures.values() for path in paths if path not in used and not listed]
-        self._folder_notes += labels.notes + [Note("stray", path) for path in strays]
+        self._folder_notes += labels.notes
+        self._folder_notes += [Note("stray", path) for name, path in labels.orphans.items() if name not in known]
         self._folder_notes += [Note("unlabelled", path) for path in lone]
         labels.entries |= {name: labels.absent(self.root, name) for name in names if name not in labels.entries}
 
@@ -240,7 +240,7 @@ class VOCFolder(Dataset):
     def _read_objects(self, sample: Sample) -> Target:
         """Fill in a picture's target."""
         label, size = self._annotations[sample.name], sample.size[::-1]
-        boxes = mending.to_pixels(mending.to_xyxy(label), size, label, self._scale)
+        boxes = mending.to_pixels(label, size, self._scale)
         boxes, kept = mending.cut_to_picture(boxes, size, label, self._smallest, self._numbers)
         boxes = torch.tensor(boxes, dtype=torch.float32)
         varied = [index for index in kept if label.names[index] in self._varied]
