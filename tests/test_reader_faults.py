@@ -16,6 +16,7 @@ from test_reader_layouts import (
     any_spelling,
     coco,
     coco_one_file,
+    coco_split_folders,
     files,
     images_annotations,
     picture,
@@ -360,7 +361,9 @@ def test_a_suffix_that_pillow_cannot_open_is_named(tmp_path: Path) -> None:
         VOCFolder(tmp_path, None)
 
 
-@pytest.mark.parametrize("make", [coco_one_file, yolo_classes_txt, images_annotations, any_spelling, split_folders])
+@pytest.mark.parametrize(
+    "make", [coco_one_file, coco_split_folders, yolo_classes_txt, images_annotations, any_spelling, split_folders]
+)
 def test_it_is_named_in_every_format(make: Callable, tmp_path: Path) -> None:
     make(tmp_path)
     (path,) = tmp_path.rglob("p1.jpg")

@@ -446,7 +446,11 @@ BROKEN = {
     "coco number": (coco_one_file, "annotations/annotations.json", '"id": 1, "file_name"', '"id": 0, "file_name"', "images share a number"),
     "yolo class": (yolo_classes_txt, "labels/p1.txt", "0 ", "5 ", r"labels/p1\.txt, line 1: class 5 has no name"),
     "yolo line": (yolo_classes_txt, "labels/p1.txt", "0 ", "0 0.1 ", r"labels/p1\.txt, line 1: .* is no box; write class, centre"),
-    "yolo table": (yolo_images_labels, "data.yaml", "names: [", "names: {[", r"data\.yaml: no readable YAML"),
+    "yolo table": (yolo_images_labels, "data.yaml", "names: [", "names: {[", r"data\.yaml: not well-formed YAML .*; repair"),
+    "yolo value": (yolo_images_labels, "data.yaml", "names: [", "nc2: !!int ''\nnames: [", r"data\.yaml: not well-formed YAML .*; repair"),
+    "yolo number": (yolo_images_labels, "data.yaml", "names: [red, blue]", "names: {\u00b3: red, 1: blue}", r"p1\.txt, line 1: class 0 has no name; add it"),
+    "yolo blank name": (yolo_classes_txt, "classes.txt", "red", "white\r\n\r\nred", r"p0\.txt, line 1: class 1 has no name; add it"),
+    "coco JSON": (coco_one_file, "annotations/annotations.json", "]}", "", r"annotations\.json: not well-formed JSON .*; repair"),
 }  # fmt: skip
 
 
@@ -460,3 +464,33 @@ def test_other_formats_name_file_object_and_remedy(what: str, tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         VOCFolder(tmp_path, None)
     assert re.search(message, str(caught.value)), caught.value
+
+
+def test_a_class_that_is_not_asked_for_is_named_with_its_picture(tmp_path: Path) -> None:
+    """A COCO file describes many pictures: messages and notes name the file and the picture."""
+    coco_one_file(tmp_path)
+    with pytest.raises(DataError, match=r"annotations\.json, p1\.jpg, object 1 \(red\): not one of the classes blue;"):
+        VOCFolder(tmp_path, None, class_names=("blue",))
+    whole = VOCFolder(tmp_path, None, class_names=("blue",), others="drop")
+    assert ("other", "annotations/annotations.json, p5.jpg", 2) in [(n.kind, n.file, n.object) for n in whole.notes]
+
+
+def test_links_lead_neither_round_in_circles_nor_hide_a_split(tmp_path: Path) -> None:
+    split_folders(tmp_path)
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "train" / "up").symlink_to(tmp_path)
+    (tmp_path / "zz").symlink_to(tmp_path / "train")
+    assert rows(VOCFolder(tmp_path, "train")) == expected(TRAIN) and len(VOCFolder(tmp_path, None)) == 10
+
+
+def test_one_coco_file_may_be_named_from_its_own_folder(tmp_path: Path, monkeypatch) -> None:
+    coco_one_file(tmp_path)
+    monkeypatch.chdir(tmp_path / "annotations")
+    assert len(VOCFolder("annotations.json", None)) == 10
+
+
+def test_a_lost_pictures_objects_are_counted(tmp_path: Path) -> None:
+    classic(tmp_path)
+    (tmp_path / "JPEGImages" / "p5.jpg").unlink()
+    train = VOCFolder(tmp_path, "train", damaged="skip")
+    assert Counter(note.kind for note in train.notes) == {"damaged": 1, "lost": 2, "empty": 1} and train.found == 8

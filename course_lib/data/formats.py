@@ -5,14 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from course_lib.data.voc_files import Annotation, DataError, as_number, as_size, decode_text, read_bytes, read_text
-
-Numbers = list[float]
-
-
-def _annotation(corners: list[Numbers], names: list[str], difficult: list[bool], **more: object) -> Annotation:
-    table = np.array(corners, dtype=np.float64).reshape(-1, 4)
-    return Annotation(table, names, difficult, more.pop("size", None), more.pop("filename", ""), first=0, **more)
+from course_lib.data.voc_files import Annotation, DataError, as_number, as_size, parse, read_text
 
 
 def _key(number: object) -> str:
@@ -35,12 +28,7 @@ class CocoFile:
             DataError: the file is no JSON, or no COCO file.
         """
         self.where, self._objects = where, defaultdict(list)
-        try:
-            data = json.loads(decode_text(read_bytes(path, where), where))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{where}: no readable JSON ({error}); export it anew.") from error
+        data = parse(json.loads, read_text(path, where), where, "JSON")
         parts = [data.get(key) for key in ("images", "annotations", "categories")] if isinstance(data, dict) else [None]
         if not all(isinstance(part, list) and all(isinstance(row, dict) for row in part) for part in parts):
             raise DataError(f"{where}: no COCO file, which has lists images, annotations, categories; export it anew.")
@@ -62,24 +50,24 @@ class CocoFile:
         Raises:
             DataError: an object has no known class, or no box of four numbers.
         """
-        image, corners, names, difficult = self.images[number], [], [], []
+        image = self.images[number]
+        size = as_size(image.get("width"), image.get("height"))
+        label = Annotation(f"{self.where}, {image['file_name']}", size, image["file_name"])
         for index, row in enumerate(self._objects.get(number, ()), start=1):
-            name = self._categories.get(_key(row.get("category_id")))
-            this = f"{self.where}, {image['file_name']}, object {index}" + (f" ({name})" if name else "")
+            name = self._categories.get(_key(row.get("category_id")), "")
+            this = label.place(index, name)
             if not name:
                 raise DataError(f"{this}: no category {row.get('category_id')!r} with a name; correct its category_id.")
             box = row.get("bbox")
             x, y, width, height = map(as_number, box) if isinstance(box, list) and len(box) == 4 else [np.nan] * 4
             if np.isnan(x + y + width + height):
                 raise DataError(f"{this}: bbox is {str(box)[:60]}, not four numbers; correct it or take it out.")
-            corners.append([x, y, x + width, y + height])
-            names.append(name)
-            difficult.append(any(row.get(key) in (1, True) for key in ("iscrowd", "ignore", "difficult")))
-        size = as_size(image.get("width"), image.get("height"))
-        return _annotation(corners, names, difficult, size=size, filename=image["file_name"])
+            difficult = any(row.get(key) in (1, True) for key in ("iscrowd", "ignore", "difficult"))
+            label.add(name, [x, y, x + width, y + height], difficult)
+        return label
 
 
-def _yolo_box(numbers: Numbers) -> Numbers:
+def _yolo_box(numbers: list[float]) -> list[float]:
     """Corners of a box (centre and size) or round a polygon (x and y in turn)."""
     if len(numbers) == 4:
         x, y, width, height = numbers
@@ -98,7 +86,7 @@ def read_yolo(path: str | None, where: str, class_names: dict[int, str]) -> Anno
     Raises:
         DataError: a line is no box, or its class has no name.
     """
-    corners, names = [], []
+    label = Annotation(where, relative=True)
     for index, line in enumerate(read_text(path, where).splitlines() if path else (), start=1):
         numbers = [as_number(word) for word in line.split()]
         if not numbers:
@@ -106,40 +94,30 @@ def read_yolo(path: str | None, where: str, class_names: dict[int, str]) -> Anno
         this = f"{where}, line {index}"
         shaped = len(numbers) == 5 or (len(numbers) >= 7 and len(numbers) % 2 == 1)
         if not shaped or np.isnan(numbers).any():
-            raise DataError(
-                f"{this}: {line[:60]!r} is no box; write class, centre x, centre y, width and height (shares of the "
-                "picture's sides), or class and a polygon."
-            )
+            remedy = "write class, centre x, centre y, width and height (in shares of the sides), or class and polygon"
+            raise DataError(f"{this}: {line[:60]!r} is no box; {remedy}.")
         if numbers[0] not in class_names:
             raise DataError(f"{this}: class {numbers[0]:g} has no name; add it to data.yaml or classes.txt.")
-        corners.append(_yolo_box(numbers[1:]))
-        names.append(class_names[int(numbers[0])])
-    return _annotation(corners, names, [False] * len(names), relative=True)
+        label.add(class_names[numbers[0]], _yolo_box(numbers[1:]))
+    return label
 
 
-def read_yaml(path: str, where: str) -> dict:
-    """The table in a data.yaml.
+def class_table(path: str, where: str) -> dict[float, str]:
+    """Class names by number from a data.yaml (`names:` as a list or a table), or from a list of one name a line.
 
     Raises:
-        DataError: the file is no YAML, or no table.
+        DataError: the file is no text, or no YAML with a table.
     """
-    import yaml  # comes with JupyterLab
+    text = read_text(path, where)
+    if where.lower().endswith((".yaml", ".yml")):
+        import yaml  # comes with JupyterLab
 
-    try:
-        table = yaml.safe_load(read_text(path, where))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{where}: no readable YAML ({str(error)[:100]}); correct it.") from error
-    if not isinstance(table, dict):
-        raise DataError(f"{where}: no table with `names:`; write one, or remove the file.")
-    return table
-
-
-def class_table(path: str, where: str) -> dict[int, str]:
-    """Class names by number from a data.yaml (`names:` as a list or a table), or from a list of one name a line."""
-    if not where.lower().endswith((".yaml", ".yml")):
-        return {k: line.strip() for k, line in enumerate(read_text(path, where).strip().splitlines())}
-    names = read_yaml(path, where).get("names")
-    pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ())
-    return {int(k): str(name).strip() for k, name in pairs if str(k).isdigit() and isinstance(name, (str, int, float))}
+        table = parse(yaml.safe_load, text, where, "YAML")
+        if not isinstance(table, dict):
+            raise DataError(f"{where}: no table with `names:`; write one, or remove the file.")
+        names = table.get("names")
+        pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ())
+    else:
+        pairs = enumerate(text.strip().splitlines())
+    known = {as_number(k): str(name).strip() for k, name in pairs if isinstance(name, (str, int, float))}
+    return {number: name for number, name in known.items() if number >= 0 and name}

@@ -7,9 +7,11 @@ and raised as one `DataError`. The tables of layouts and mishaps stand in `data/
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from posixpath import basename, splitext
 
 import numpy as np
 import torch
@@ -17,23 +19,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from course_lib.data import mending
-from course_lib.data.layouts import FORMS, Entry, common_folder, find_labels, split_names
+from course_lib.data.layouts import FORMS, find_labels, split_names
 from course_lib.data.mending import LEFT_OUT, MENDED, MISHAPS, NOTED
 from course_lib.data.transforms import letterbox_boxes, letterbox_picture
-from course_lib.data.voc_files import (
-    Annotation,
-    DataError,
-    Note,
-    file_key,
-    picture_size,
-    read_annotation,
-    read_picture,
-    upright,
-)
+from course_lib.data.voc_files import Annotation, DataError, Note, file_key, picture_size, read_picture, upright
 from course_lib.data.voc_writer import write_voc
 from course_lib.progress import progress
 
-__all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "read_annotation", "write_voc"]
+__all__ = ["LEFT_OUT", "MENDED", "NOTED", "DataError", "Note", "VOCFolder", "write_voc"]
 
 KEEP_BYTES = 1 << 30
 Target = dict[str, Tensor]
@@ -48,16 +41,15 @@ def clean_name(name: str) -> str:
 
 @dataclass(eq=False)
 class Sample:
-    """A picture: its name, the annotation's and the picture's file, the EXIF orientation by which it was turned, its
-    size (H, W) before letterboxing, its annotation while it is read, the number of objects found and its notes; then
-    its target, the number of each row's object, and its pixels [3, H, W] uint8 (None where they are read again)."""
+    """A picture: its name, its path, the EXIF orientation by which it was turned, its size (H, W) before letterboxing,
+    what messages call its annotation, the number of objects found in that and its notes; then its target, the number
+    of each row's object, and its pixels [3, H, W] uint8 (None where they are read again)."""
 
     name: str
-    where: str
     path: str
     turned: int
     size: tuple[int, int]
-    label: Annotation | None
+    where: str
     found: int
     notes: list[Note]
     target: Target | None = None
@@ -111,38 +103,124 @@ class VOCFolder(Dataset):
             if value not in choices:
                 raise ValueError(f"{value!r}: choose one of {', '.join(map(repr, choices))}.")
         self.root, self.split, self.size = Path(root), split, size
-        self._others, self._smallest, self._damaged = others, smallest, damaged
-        self._folder_notes: list[Note] = []
+        self._others, self._smallest = others, smallest
+        self._lost, self._folder_notes, self._problems = 0, [], []
         self._labels = find_labels(self.root, form)
         names, source = split_names(self.root, self._labels, split, self._folder_notes)
         self.layout = f"{FORMS[self._labels.form][0]}, split {source}"
         self._note_files(names, source.startswith("listed"))
         self._read_annotations()
         self._name_classes(class_names)
-        self._read_all(names)
-        del self._labels, self._annotations
+        self._find_unknown_classes(names)
+        hint = "" if self._problems else "\nCOURSE_DAMAGED=skip, or damaged='skip', leaves these pictures out."
+        self._read_pictures(names)
+        self._weigh()
+        self._samples = [sample for sample in self._samples if self._attempt(sample.name, self._read_objects, sample)]
+        if self._problems and (not hint or damaged == "raise" or not self._samples):
+            shown = "".join(f"\n  - {problem}" for problem in self._problems[:10])
+            more = f"\n  and {len(self._problems) - 10} more" if len(self._problems) > 10 else ""
+            raise DataError(f"{root}: problems that cannot be mended ({len(self._problems)}):{shown}{more}{hint}")
+        del self._labels, self._annotations, self._problems
         if not quiet:
             print(self.summary)
 
     def _note_files(self, names: list[str], listed: bool) -> None:
         """Note annotations without a picture; and pictures without one, where no written list says what is meant."""
-        labels, folder = self._labels, self._labels.folder
+        labels, known = self._labels, set(names)
+        used = {path for entry in labels.entries.values() for path in entry.pictures}
+        lone = [path for paths in labels.folder.pictures.values() for path in paths if path not in used and not listed]
         self._folder_notes += labels.notes
-        known = set(names)
         self._folder_notes += [Note("stray", path) for name, path in labels.orphans.items() if name not in known]
-        if not listed:
-            used = {path for entry in labels.entries.values() for path in entry.pictures}
-            lone = [path for paths in folder.pictures.values() for path in paths if path not in used]
-            self._folder_notes += [Note("unlabelled", path) for path in lone]
+        self._folder_notes += [Note("unlabelled", path) for path in lone]
+        labels.entries |= {name: labels.absent(self.root, name) for name in names if name not in labels.entries}
 
     def _read_annotations(self) -> None:
-        """Read every annotation of the folder; what cannot be read waits for its picture."""
-        self._annotations: dict[str, Annotation | DataError] = {}
+        """Read every annotation of the folder; what cannot be read is tried again, and told, with its picture."""
+        self._annotations: dict[str, Annotation] = {}
         for name, entry in self._labels.entries.items():
-            try:
+            with suppress(DataError):
                 self._annotations[name] = entry.read()
-            except DataError as error:
-                self._annotations[name] = error
+
+    def _name_classes(self, class_names: Sequence[str] | None) -> None:
+        """Number the classes, by default every class of the folder, sorted: labels do not depend on the split."""
+        spellings: dict[str, set[str]] = {}
+        for name in {name for label in self._annotations.values() for name in label.names}:
+            spellings.setdefault(clean_name(name), set()).add(name)
+        if class_names is None:
+            if not spellings and len(self._annotations) == len(self._labels.entries):
+                raise DataError(f"{self.root}: not one object in its annotations; label some, or pass class_names=.")
+            class_names = sorted(next(iter(raw)) if len(raw) == 1 else key for key, raw in spellings.items())
+            folded, form = Counter(name.lower() for name in class_names), self._labels.form
+            self._folder_notes += [Note("case", form, detail=name) for name in class_names if folded[name.lower()] > 1]
+        self.class_names = tuple(class_names)
+        numbers = {clean_name(name): number for number, name in enumerate(class_names, start=1)}
+        self._numbers = {name: numbers.get(key, 0) for key, raw in spellings.items() for name in raw}
+        self._varied = {name for key, raw in spellings.items() for name in raw if len(raw) > 1 and name != key}
+
+    def _find_unknown_classes(self, names: list[str]) -> None:
+        """Name every object of a class that is not asked for as a problem, unless these are dropped."""
+        remedy = "correct the name, add it to class_names=, or pass others='drop'"
+        for label in [self._annotations.get(name) for name in names]:
+            for number, name in enumerate(label.names if label and self._others == "raise" else (), start=1):
+                if not self._numbers[name]:
+                    near = difflib.get_close_matches(name, self.class_names, n=1)
+                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    what = f"not one of the classes {', '.join(self.class_names)}; {remedy}.{hint}"
+                    self._problems.append(f"{label.place(number, name)}: {what}")
+
+    def _attempt(self, name: str, read: Callable, *inputs: object) -> object:
+        """What `read` gives; None where a picture or its annotation is damaged, which is noted, with its objects."""
+        try:
+            return read(*inputs)
+        except DataError as error:
+            self._problems.append(str(error))
+            self._folder_notes.append(Note("damaged", self._labels.entries[name].where, detail=str(error)))
+        if label := self._annotations.get(name):
+            self._folder_notes += [Note("lost", label.where, k, raw) for k, raw in enumerate(label.names, start=1)]
+            self._lost += len(label.names)
+        return None
+
+    def _read_pictures(self, names: list[str]) -> None:
+        """Read every picture of the split, and keep the pixels while there is room."""
+        self._samples: list[Sample] = []
+        pixels, room = {}, KEEP_BYTES
+        if self.size is not None:  # one piece of memory, and no small ones between the large ones that come and go
+            rows = min(len(names), KEEP_BYTES // (3 * self.size[0] * self.size[1]))
+            pixels = torch.empty((rows, 3, *self.size), dtype=torch.uint8)
+        for name in progress(names, f"reading {self.root.name}"):
+            if read := self._attempt(name, self._read_picture, name):
+                room -= read[0].numel()
+                if room >= 0:
+                    pixels[len(self._samples)] = read[0]
+                self._samples.append(read[1])
+        for sample, row in zip(self._samples, range(len(pixels)), strict=False):
+            sample.pixels = pixels[row]
+
+    def _read_picture(self, name: str) -> tuple[Tensor, Sample]:
+        """A picture [3, H, W] uint8, letterboxed if asked, and what is known of it so far."""
+        label = self._annotations.get(name) or self._labels.entries[name].read()
+        files = self._labels.folder.files
+        picture = self._picture_of(name, label)
+        pixels, orientation, mode = read_picture(files[picture], picture)
+        if mode != "RGB":
+            label.notes.append(Note("rgb", picture, detail=mode))
+        pixels, turned = mending.turn(pixels, orientation, label)
+        sample = Sample(name, files[picture], turned, pixels.shape[:2], label.where, len(label.names), label.notes)
+        return self._fit(pixels), sample
+
+    def _picture_of(self, name: str, label: Annotation) -> str:
+        """The path in the folder of the one picture that an annotation belongs to."""
+        pictures = self._labels.entries[name].pictures
+        stated = basename(file_key(label.filename.replace("\\", "/")))
+        if stated and basename(name) not in (stated, splitext(stated)[0]):
+            label.note("filename", detail=stated)
+        if not pictures:
+            missing = f"{self._labels.folder.prefix}{name}{splitext(stated)[1] or '.jpg'}"
+            raise DataError(f"{missing}: missing; restore it, or take its name off the split list.")
+        named = [path for path in pictures if len(pictures) == 1 or basename(path) == stated]
+        if len(named) != 1:
+            raise DataError(f"{name}: {', '.join(pictures)} share one name; remove all but the one that was labelled.")
+        return named[0]
 
     def _weigh(self) -> None:
         """Look at all boxes of the folder together, also those of other splits, before one is mended.
@@ -150,167 +228,37 @@ class VOCFolder(Dataset):
         The real sizes of other splits' pictures are only asked for where this split's annotations declare wrong ones.
         """
         known = {sample.name: sample.size[::-1] for sample in self._samples}
-        odd = any(sample.label.size not in (None, known[sample.name]) for sample in self._samples)
+        odd = any(self._annotations[name].size not in (None, size) for name, size in known.items())
         judged, files = [], self._labels.folder.files
         for name, label in self._annotations.items():
             pictures = self._labels.entries[name].pictures
-            if isinstance(label, Annotation) and label.names and pictures:
+            if label.names and pictures:
                 other = picture_size(files[pictures[0]], label.size) if odd and name not in known else label.size
                 judged.append((label, (1, 1) if label.relative else known.get(name, other)))
-        declared = [(label, real) for label, real in judged if real and label.size]
-        mending.one_size_for_all(str(self.root), declared)
-        self._scale = mending.size_rule(pair for pair in declared if pair[0].size not in (pair[1], pair[1][::-1]))
-        sizes = [(label, label.size if self._scale and label.size else real) for label, real in judged]
-        mending.refuse_faults(str(self.root), sizes)
+        self._scale = mending.weigh(str(self.root), judged)
 
-    def _name_classes(self, class_names: Sequence[str] | None) -> None:
-        """Number the classes, by default every class of the folder, sorted: labels do not depend on the split."""
-        sound = [label for label in self._annotations.values() if isinstance(label, Annotation)]
-        spellings: dict[str, set[str]] = {}
-        for name in {name for label in sound for name in label.names}:
-            spellings.setdefault(clean_name(name), set()).add(name)
-        if class_names is None:
-            if not spellings and len(sound) == len(self._annotations):
-                raise DataError(f"{self.root}: not one object in its annotations; label some, or pass class_names=.")
-            shown = {key: next(iter(raw)) if len(raw) == 1 else key for key, raw in spellings.items()}
-            folded = Counter(name.lower() for name in shown.values())
-            class_names = sorted(shown.values())
-            doubtful = [name for name in class_names if folded[name.lower()] > 1]
-            self._folder_notes += [Note("case", self._labels.form, detail=name) for name in doubtful]
-        self.class_names = tuple(class_names)
-        self._numbers = {clean_name(name): number for number, name in enumerate(class_names, start=1)}
-        self._varied = {key for key, raw in spellings.items() if len(raw) > 1}
-
-    def _unknown_classes(self, name: str) -> list[str]:
-        """A sentence for every object of a class that is not asked for, where these may not be dropped."""
-        label, problems = self._annotations.get(name), []
-        for index, raw in enumerate(label.names if isinstance(label, Annotation) else (), start=1):
-            if clean_name(raw) not in self._numbers and self._others == "raise":
-                near = difflib.get_close_matches(raw, self.class_names, n=1)
-                problems.append(
-                    f"{self._labels.entries[name].where}, object {index} ({raw}): not one of the classes "
-                    f"{', '.join(self.class_names)}; correct the name, add it to class_names=, or pass others='drop'."
-                    + (f" Did you mean {near[0]!r}?" if near else "")
-                )
-        return problems
-
-    def _read_all(self, names: list[str]) -> None:
-        """Read every picture, then its objects; collect what cannot be mended and raise it together."""
-        problems = [problem for name in names for problem in self._unknown_classes(name)]
-        fatal, self._lost, kept_bytes, block = len(problems), 0, 0, None
-        self._samples: list[Sample] = []
-        if self.size is not None:  # one piece of memory, and no small ones between the large ones that come and go
-            rows = min(len(names), KEEP_BYTES // (3 * self.size[0] * self.size[1]))
-            block = torch.empty((rows, 3, *self.size), dtype=torch.uint8)
-        for name in progress(names, f"reading {self.root.name}"):
-            try:
-                image, sample = self._read_picture(name)
-            except DataError as error:
-                problems.append(str(error))
-                self._leave_out(name, str(error))
-                continue
-            kept_bytes += image.numel()
-            self._samples.append(sample)
-            if kept_bytes > KEEP_BYTES:
-                continue
-            if block is None:
-                sample.pixels = image
-            else:
-                block[len(self._samples) - 1] = image
-        for sample, image in zip(self._samples, () if block is None else block, strict=False):
-            sample.pixels = image
-        self._weigh()
-        for sample in list(self._samples):
-            try:
-                self._read_objects(sample)
-            except DataError as error:
-                problems.append(str(error))
-                self._samples.remove(sample)
-                self._leave_out(sample.name, str(error))
-        if problems and (fatal or self._damaged == "raise" or not self._samples):
-            shown = "".join(f"\n  - {problem}" for problem in problems[:10])
-            more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-            hint = "" if fatal else "\nCOURSE_DAMAGED=skip, or damaged='skip', leaves these pictures out."
-            raise DataError(f"{self.root}: problems that cannot be mended ({len(problems)}):{shown}{more}{hint}")
-
-    def _leave_out(self, name: str, reason: str) -> None:
-        """Note a damaged picture or annotation, and its objects where they are known."""
-        label, entry = self._annotations.get(name), self._labels.entries.get(name)
-        where = entry.where if entry else name
-        self._folder_notes.append(Note("damaged", where, detail=reason))
-        if isinstance(label, Annotation):
-            self._folder_notes += [Note("lost", where, k, raw) for k, raw in enumerate(label.names, start=1)]
-            self._lost += len(label.names)
-
-    def _files(self, name: str) -> tuple[str, str, Annotation]:
-        """The annotation's and the picture's path in the folder, and what the annotation says."""
-        labels, folder = self._labels, self._labels.folder
-        entry, label = labels.entries.get(name), self._annotations.get(name)
-        if entry is None and labels.form == "voc":
-            where = labels.orphans.get(name) or f"{common_folder(labels.papers)}{name}.xml"
-            entry = Entry((), where, None)
-            label = read_annotation(folder.files.get(where) or self.root / where, where)
-        if isinstance(label, DataError):
-            raise label
-        if label is None:
-            raise DataError(f"{name}: no picture or annotation of this name; take it off the split list.")
-        stated = file_key(label.filename.replace("\\", "/").rpartition("/")[2])
-        if stated and name.rpartition("/")[2] not in (stated, stated.rpartition(".")[0]):
-            label.notes.append(Note("filename", entry.where, detail=stated))
-        pictures = entry.pictures
-        if not pictures:
-            missing = f"{folder.prefix}{name}.jpg" if labels.form == "voc" else label.filename
-            raise DataError(f"{missing}: missing; restore it, or take its name off the split list.")
-        if len(pictures) > 1:
-            folders = {path.rpartition("/")[0] for path in pictures}
-            twins = ", ".join(path.rpartition("/")[2] if len(folders) == 1 else path for path in pictures)
-            pictures = [path for path in pictures if path.rpartition("/")[2] == stated]
-            if len(pictures) != 1:
-                raise DataError(f"{name}: {twins} share one name; remove all but the one that was labelled.")
-        return entry.where, pictures[0], label
-
-    def _read_picture(self, name: str) -> tuple[Tensor, "Sample"]:
-        """A picture [3, H, W] uint8, letterboxed if asked, and what is known of it so far."""
-        where, picture, label = self._files(name)
-        path = self._labels.folder.files[picture]
-        pixels, orientation, mode = read_picture(path, picture)
-        if mode != "RGB":
-            label.notes.append(Note("rgb", picture, detail=mode))
-        pixels, turned = mending.turn(pixels, orientation, label, where)
-        size, found = pixels.shape[:2], len(label.names)
-        return self._fit(pixels), Sample(name, where, path, turned, size, label, found, label.notes)
-
-    def _read_objects(self, sample: "Sample") -> None:
+    def _read_objects(self, sample: Sample) -> Target:
         """Fill in a picture's target."""
-        label, where, size = sample.label, sample.where, sample.size[::-1]
-        boxes = mending.to_pixels(mending.to_xyxy(label, where), size, label, where, self._scale)
-        boxes, kept = mending.cut_to_picture(boxes, size, label, where, self._smallest)
-        labels = [self._number(label, index, where) for index in kept]
-        rows = [row for row, number in enumerate(labels) if number]
-        boxes = torch.tensor(boxes[rows], dtype=torch.float32)
+        label, size = self._annotations[sample.name], sample.size[::-1]
+        boxes = mending.to_pixels(label, size, self._scale)
+        boxes, kept = mending.cut_to_picture(boxes, size, label, self._smallest, self._numbers)
+        boxes = torch.tensor(boxes, dtype=torch.float32)
+        varied = [index for index in kept if label.names[index] in self._varied]
+        label.notes += [Note("name", label.where, index + 1, repr(label.names[index])) for index in varied]
+        if not kept:
+            label.note("empty")
+        sample.objects = [index + 1 for index in kept]
         sample.target = {
             "boxes": boxes if self.size is None else letterbox_boxes(boxes, sample.size, self.size),
-            "labels": torch.tensor([labels[row] for row in rows], dtype=torch.int64),
-            "difficult": torch.tensor([label.difficult[kept[row]] for row in rows], dtype=torch.bool),
+            "labels": torch.tensor([self._numbers[label.names[index]] for index in kept], dtype=torch.int64),
+            "difficult": torch.tensor([label.difficult[index] for index in kept], dtype=torch.bool),
         }
-        if not rows:
-            label.notes.append(Note("empty", where))
-        sample.objects, sample.label = [kept[row] + 1 for row in rows], None
+        return sample.target
 
     def _fit(self, pixels: np.ndarray) -> Tensor:
         """A picture [3, H, W] uint8, letterboxed if asked."""
         image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
         return image if self.size is None else letterbox_picture(image, self.size)
-
-    def _number(self, label: Annotation, index: int, where: str) -> int:
-        """The label of an object's class; 0 for another class that is left out."""
-        name = label.names[index]
-        key = clean_name(name)
-        if key not in self._numbers:
-            label.notes.append(Note("other", where, index + 1, name))
-        elif key in self._varied and name != key:
-            label.notes.append(Note("name", where, index + 1, repr(name)))
-        return self._numbers.get(key, 0)
 
     @property
     def names(self) -> list[str]:
@@ -340,12 +288,12 @@ class VOCFolder(Dataset):
     def summary(self) -> str:
         """One line: pictures, objects, how often what was mended, left out or noted, and the layout."""
         counts = Counter(note.kind for note in self.notes)
-        objects = sum(len(sample.target["labels"]) for sample in self._samples)
+        objects = sum(len(sample.objects) for sample in self._samples)
         parts = [f"{self.root.name}/{self.split or 'all'}: {len(self)} pictures, {objects} objects"]
         parts[0] += f", {len(self.class_names)} classes"
         for title, kinds in MISHAPS.items():
-            said = [f"{text} ({counts[kind]})" for kind, text in kinds.items() if counts[kind]]
-            parts += [f"{title}: {', '.join(said)}"] if said else []
+            if said := [f"{text} ({counts[kind]})" for kind, text in kinds.items() if counts[kind]]:
+                parts.append(f"{title}: {', '.join(said)}")
         return "; ".join([*parts, f"read as {self.layout}"]) + "."
 
     @property

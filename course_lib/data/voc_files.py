@@ -2,15 +2,14 @@
 
 import codecs
 import html
-import io
 import re
 import unicodedata
 import warnings
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -22,6 +21,14 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM
 # Files that declare the first hold characters of the second: browsers read them so.
 WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "big5": "cp950"}
 LARGEST = 1e9  # no coordinate is larger
+BARE_AND = re.compile(r"&(?!(?:#\w+|amp|lt|gt|quot|apos);)(?:\w+;)?")  # and HTML's names for characters, unknown to XML
+# What Pillow's errors say about a file; its plugins raise almost anything on damaged bytes.
+UNREADABLE = (
+    (FileNotFoundError, "missing; restore it, or take its name off the split list"),
+    (Image.UnidentifiedImageError, "not a picture that Pillow can read; save it anew as JPEG or PNG"),
+    ((Image.DecompressionBombError, MemoryError), "too large ({}); save it with fewer pixels"),
+    (Exception, "cut short or damaged ({}); fetch it again, save it anew, or take its name off the split list"),
+)
 
 
 class DataError(ValueError):
@@ -42,18 +49,48 @@ class Note:
 class Annotation:
     """What is said about one picture, its numbers untouched.
 
-    corners: [N, 4] xyxy. first: the number of the first pixel; 1 in VOC, whose corners both lie inside the box, and 0
-    elsewhere. relative: corners are shares of the picture's sides. size: the declared (W, H).
+    where: what messages and notes call it. size: the declared (W, H). first: the number of the first pixel; 1 in VOC,
+    whose corners both lie inside the box, and 0 elsewhere. relative: corners are shares of the picture's sides.
+    boxes: xyxy of each object, and difficult its mark.
     """
 
-    corners: np.ndarray
-    names: list[str]
-    difficult: list[bool]
-    size: tuple[int, int] | None
-    filename: str
-    notes: list[Note] = field(default_factory=list)
-    first: int = 1
+    where: str
+    size: tuple[int, int] | None = None
+    filename: str = ""
+    first: int = 0
     relative: bool = False
+    names: list[str] = field(default_factory=list)
+    boxes: list[list[float]] = field(default_factory=list)
+    difficult: list[bool] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """All boxes as [N, 4], once every object is there."""
+        return np.array(self.boxes, dtype=np.float64).reshape(-1, 4)
+
+    def add(self, name: str, box: list[float], difficult: bool = False) -> None:
+        """Take one object."""
+        self.names.append(name)
+        self.boxes.append(box)
+        self.difficult.append(difficult)
+
+    def note(self, kind: str, number: int = 0, detail: str = "") -> None:
+        """Note a mishap of object `number` (from 1), or of the whole picture (0)."""
+        self.notes.append(Note(kind, self.where, number, detail))
+
+    def place(self, number: int, name: str) -> str:
+        """What messages call object `number` (from 1) of class `name`, or of none."""
+        return f"{self.where}, object {number}" + (f" ({name})" if name else "")
+
+
+@dataclass
+class Entry:
+    """One picture that an annotation describes: the files it may be, what to call the annotation, how to read it."""
+
+    pictures: tuple[str, ...]
+    where: str
+    read: Callable[[], Annotation]
 
 
 def file_key(name: str) -> str:
@@ -69,32 +106,36 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(end for end, name in known if name in Image.OPEN or Image.MIME.get(name, "").startswith("image/"))
 
 
-def read_bytes(path: str | Path, where: str, remedy: str = "restore it") -> bytes:
-    """A file's bytes; DataError where it cannot be read."""
+def read_text(path: str | Path, where: str, remedy: str = "restore it") -> str:
+    """A file's text: its byte-order mark counts, then the codec that it declares (in XML), then UTF-8.
+
+    Raises:
+        DataError: the file cannot be read, or is no text.
+    """
     try:
-        return Path(path).read_bytes()
+        raw = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise DataError(f"{where}: missing or not readable ({type(error).__name__}); {remedy}.") from error
-
-
-def decode_text(raw: bytes, where: str, declared: str = "") -> str:
-    """A file's text: its byte-order mark counts, then the codec that it declares, then UTF-8."""
     marked = next((codec for mark, codec in MARKS.items() if raw.startswith(mark)), None)
-    declared = declared.lower()
+    found = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", raw)
+    declared = found[1].decode("ascii", "replace").lower() if found else ""
     for codec in [marked] if marked else filter(None, (declared, WIDER.get(declared), "utf-8")):
         try:
-            return raw.decode(codec)
+            text, reason = raw.decode(codec), "it holds zero bytes"
+            if "\0" not in text:
+                return text
         except (LookupError, ValueError) as error:  # no such codec, or not its bytes
             reason = error
-    raise DataError(f"{where}: not {marked or declared or 'UTF-8'} text ({reason}); save it as UTF-8.") from reason
+    raise DataError(f"{where}: not {marked or declared or 'UTF-8'} text ({reason}); save it as UTF-8.")
 
 
-def read_text(path: str | Path, where: str) -> str:
-    """The text of a list or table: UTF-8 with or without its mark, or UTF-16 as Windows' `>` writes it."""
-    text = decode_text(read_bytes(path, where), where)
-    if "\0" in text:
-        raise DataError(f"{where}: not UTF-8 text (it holds zero bytes); save it as UTF-8.")
-    return text
+def parse(read: Callable[[str], object], text: str, where: str, kind: str) -> object:
+    """What a parser makes of a text in a format of this kind; DataError where it is none."""
+    try:
+        return read(text)
+    except Exception as error:  # besides its own: wrong dates, deep nesting, anything that a value can be
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"{where}: not well-formed {kind} ({reason}); repair it as UTF-8, or restore it.") from error
 
 
 def as_number(value: object) -> float:
@@ -108,38 +149,29 @@ def as_number(value: object) -> float:
 
 def as_size(width: object, height: object) -> tuple[int, int] | None:
     """A declared size (W, H); None where it is missing, no number or not positive."""
-    width, height = as_number(width), as_number(height)
-    return (int(width), int(height)) if min(width, height) >= 1 else None
+    sides = as_number(width), as_number(height)
+    return tuple(map(int, sides)) if all(side >= 1 for side in sides) else None
 
 
 def _corner(node: ElementTree.Element, tag: str, where: str) -> float:
     text = (node.findtext(tag) or "").strip()
     value = as_number(text)
-    if value != value:  # not a number
+    if np.isnan(value):
         raise DataError(f"{where}: <{tag}> is {text!r}, not a number; correct it or take the object out.")
     return value
 
 
-def _escape_and(found: re.Match) -> str:
-    """An `&` as XML wants it: its own five entities and numbers stay, HTML's become characters."""
-    known = found[0].startswith("&#") or found[0] in ("&amp;", "&lt;", "&gt;", "&quot;", "&apos;")
-    return found[0] if known else escape(html.unescape(found[0]))
-
-
-def _xml(raw: bytes, where: str, notes: list[Note]) -> ElementTree.Element:
+def _xml(text: str, label: Annotation) -> ElementTree.Element:
     """The tree of an annotation; a bare & (from a folder's name, mostly) or an HTML entity is mended."""
-    if not raw.strip():
+    where, text = label.where, text.lstrip("\ufeff \t\r\n")
+    if not text:
         raise DataError(f"{where}: the file is empty; restore it, or write <annotation/> if nothing is in the picture.")
-    declared = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", raw)
-    text = decode_text(raw, where, declared[1].decode("ascii", "replace") if declared else "").lstrip("\ufeff \t\r\n")
     try:
-        try:
-            root = ElementTree.fromstring(text)
-        except ElementTree.ParseError:
-            root = ElementTree.fromstring(re.sub(r"&(?:#?\w+;)?", _escape_and, text))
-            notes.append(Note("markup", where))
-    except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"{where}: not well-formed XML ({error}); repair it (saved as UTF-8) or restore it.") from error
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError):
+        mended = BARE_AND.sub(lambda found: html.escape(html.unescape(found[0]), quote=False), text)
+        root = parse(ElementTree.fromstring, mended, where, "XML")
+        label.note("markup")
     if root.tag.startswith("{"):  # a namespace says nothing here
         for node in root.iter():
             node.tag = str(node.tag).rpartition("}")[2]
@@ -158,29 +190,24 @@ def read_annotation(path: str | Path, where: str = "") -> Annotation:
     Raises:
         DataError: the file is missing, empty or no VOC annotation; an object has no name, no box or no numbers.
     """
-    where = where or "/".join(Path(path).parts[-2:])
+    label = Annotation(where or "/".join(Path(path).parts[-2:]), first=1)
     remedy = "restore it, write <annotation/> if nothing is in the picture, or take the name off the split list"
-    notes: list[Note] = []
-    root = _xml(read_bytes(path, where, remedy), where, notes)
-    corners, names, difficult = [], [], []
-    for index, node in enumerate(root.findall("object"), start=1):
-        name = (node.findtext("name") or "").strip()
-        this = f"{where}, object {index}" + (f" ({name})" if name else "")
-        if not name:
-            raise DataError(f"{this}: no <name>; write its class or take the object out.")
-        box = node.find("bndbox")
-        if box is None:
-            raise DataError(f"{this}: no <bndbox>; write its box or take the object out.")
-        corners.append([_corner(box, tag, this) for tag in CORNERS])
-        names.append(name)
+    root = _xml(read_text(path, label.where, remedy), label)
+    label.size = as_size(root.findtext("size/width"), root.findtext("size/height"))
+    label.filename = (root.findtext("filename") or "").strip()
+    for number, node in enumerate(root.findall("object"), start=1):
+        name, box = (node.findtext("name") or "").strip(), node.find("bndbox")
+        this = label.place(number, name)
+        if not name or box is None:
+            missing = "<bndbox>; write its box" if name else "<name>; write its class"
+            raise DataError(f"{this}: no {missing} or take the object out.")
         mark = (node.findtext("difficult") or "0").strip().lower()
+        label.add(name, [_corner(box, tag, this) for tag in CORNERS], mark in ("1", "true", "yes"))
         if mark not in ("0", "1", "false", "true", "no", "yes", ""):
-            notes.append(Note("difficult", where, index, mark))
-        difficult.append(mark in ("1", "true", "yes"))
-        notes += [Note("part", where, index, part.findtext("name") or "") for part in node.findall("part")]
-    table = np.array(corners, dtype=np.float64).reshape(-1, 4)
-    size = as_size(root.findtext("size/width"), root.findtext("size/height"))
-    return Annotation(table, names, difficult, size, (root.findtext("filename") or "").strip(), notes)
+            label.note("difficult", number, mark)
+        for part in node.findall("part"):
+            label.note("part", number, part.findtext("name") or "")
+    return label
 
 
 def _to_rgb(opened: Image.Image, where: str) -> np.ndarray:
@@ -209,11 +236,9 @@ def _orientation(opened: Image.Image) -> int:
 def picture_size(path: str | Path, declared: tuple[int, int] | None = None) -> tuple[int, int] | None:
     """(W, H) of a picture from its header, upright unless it is `declared` as it is stored; None where it is damaged."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                turned = opened.size != declared and _orientation(opened) >= 5
-                return opened.size[::-1] if turned else opened.size
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
+            turned = opened.size != declared and _orientation(opened) >= 5
+            return opened.size[::-1] if turned else opened.size
     except Exception:  # read_picture says what is wrong
         return None
 
@@ -229,22 +254,14 @@ def read_picture(path: str | Path, where: str = "") -> tuple[np.ndarray, int, st
     if path.suffix and path.suffix.lower() not in picture_suffixes():
         raise DataError(f"{where}: Pillow cannot open {path.suffix} here; save it anew as JPEG or PNG.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # palettes with transparency, damaged EXIF data
-            with Image.open(io.BytesIO(path.read_bytes())) as opened:
-                opened.load()
-                return _to_rgb(opened, where), _orientation(opened), opened.mode
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:  # odd palettes, damaged EXIF data
+            opened.load()
+            return _to_rgb(opened, where), _orientation(opened), opened.mode
     except DataError:
         raise
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: missing; restore it, or take its name off the split list.") from error
-    except Image.UnidentifiedImageError as error:
-        raise DataError(f"{where}: not a picture that Pillow can read; save it anew as JPEG or PNG.") from error
-    except (Image.DecompressionBombError, MemoryError) as error:
-        raise DataError(f"{where}: too large ({error}); save it with fewer pixels.") from error
-    except Exception as error:  # Pillow's plugins raise almost anything on damaged bytes
-        remedy = "fetch it again, save it anew as JPEG or PNG, or take its name off the split list"
-        raise DataError(f"{where}: cut short or damaged ({error}); {remedy}.") from error
+    except Exception as error:
+        said = next(said for kinds, said in UNREADABLE if isinstance(error, kinds))
+        raise DataError(f"{where}: {said.format(error)}.") from error
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
