@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from torchvision.models.detection import RetinaNet_ResNet50_FPN_V2_Weights, reti
 from course_lib.average_precision import COCO_THRESHOLDS, average_precision, detect_all
 from course_lib.cli import detect, report, train
 from course_lib.cli.options import in_terminal
-from course_lib.data import VOCFolder
+from course_lib.data import ROOT, VOCFolder
 from course_lib.data.formats import CocoFile
 from course_lib.data.voc_writer import write_voc
 from course_lib.experiments import checkpoints, data_check
@@ -344,3 +345,10 @@ def test_coco_weights_detect_as_torchvision_does(monkeypatch):
     assert math.isclose(one["scores"][0], scores[0], rel_tol=1e-4)
     row = other["boxes"][other["labels"] > 0][0]
     assert torch.allclose(one["boxes"][0], row, atol=0.1)
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in train.OPTIONS])
+def test_every_message_that_is_translated_for_a_terminal_exists(pattern):
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "course_lib" / "data").glob("*.py")))
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # messages that go over several lines
+    assert re.search(pattern, re.sub(r"\{[^{}]*\}", "x", source)), "the reader says it in other words now"

@@ -51,7 +51,7 @@ OPTIONS = (  # what a reader's message says to those who write Python, and its o
     (r"choose one of them \(COURSE_DATA, or --data\)", "give one of them as --data"),
     (r"COURSE_DAMAGED=skip, or damaged='skip', leaves", "--damaged skip leaves"),
     (r"; add pictures, or use split=None", "; add pictures"),
-    (r"(one picture's name a line)\. VOCFolder\(root, split=None\) reads every picture", r"\1"),
+    (r"(one picture's name a line); split=None reads every picture", r"\1"),
     (r"label some, or pass class_names=", "label some"),
     (
         r"correct the name, add it to class_names=, or pass others='drop'",
