@@ -122,7 +122,8 @@ SCOREBOARD = Experiment(
     seeds={"": list(range(5))} | {arm: [0, 1, 2] for arm in LONGER} | {arm: [100] for arm in TUNING},
     primary=list(LIVE),
     budget={"steps": STEPS, "batch_size": BATCH},
-    pairs=[pair for pair in PAIRS if set(pair) <= set(LIVE)] + [tuple(f"{family}, fourfold" for family in BEST_TWO[::-1])],
+    pairs=[pair for pair in PAIRS if set(pair) <= set(LIVE)]
+    + [tuple(f"{family}, fourfold" for family in BEST_TWO[::-1])],
 )
 
 
