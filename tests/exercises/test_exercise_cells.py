@@ -2,6 +2,7 @@
 
 import ast
 import re
+from contextlib import suppress
 
 import pytest
 from book import EXERCISES, NUMBERS, WRONG, each, execute, lesson_of, of, solutions_of
@@ -109,6 +110,13 @@ def test_solution_passes_its_checker_with_fresh_inputs(exercise):
         assert result.state == framework.CORRECT, result.message
 
 
+def constant(statement: ast.stmt) -> bool:
+    """Whether a statement gives a name in capitals a value, as functions may have it for a default."""
+    return isinstance(statement, ast.Assign) and all(
+        isinstance(t, ast.Name) and t.id.isupper() for t in statement.targets
+    )
+
+
 def only_exercises(number: int, answers: dict[str, str | object], capsys) -> list[str]:
     """Run a lesson's imports, definitions and exercise cells, with stubs replaced; return the printed lines."""
     book, namespace = lesson_of(framework.lesson(number)[0]), {}
@@ -121,8 +129,12 @@ def only_exercises(number: int, answers: dict[str, str | object], capsys) -> lis
         elif exercise or cell.exercise or cell is book.code[-1]:
             execute(answer, namespace, cell.id)
         else:
-            keep = [n for n in cell.tree.body if isinstance(n, (ast.Import, ast.ImportFrom, ast.FunctionDef))]
-            execute(ast.unparse(ast.Module(keep, [])), namespace, cell.id)
+            for statement in cell.tree.body:
+                if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef)):
+                    execute(ast.unparse(statement), namespace, cell.id)
+                elif constant(statement):
+                    with suppress(NameError):  # it is made of results, which are left out here
+                        execute(ast.unparse(statement), namespace, cell.id)
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith("Exercise") or "solved" in line]
 
 
