@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("README.md", "LICENSE", "Makefile", "pyproject.toml", "constraints.txt", "environment.yml", ".gitignore")
 FOLDERS = ("course_lib", "notebooks", "data")
-LEFT_OUT = ("solutions", "drafts", "cache", "tests", "__pycache__", ".ipynb_checkpoints")
+LEFT_OUT = ("solutions", "cache", "tests", "__pycache__", ".ipynb_checkpoints")
 LINK = re.compile(r"\[[^\]\n]*\]\([^)\n]*solutions/[^)\n]*\)")
 DATE = (2020, 1, 1, 0, 0, 0)
 

@@ -84,16 +84,10 @@ def sizes_figure(boxes: Tensor, labels: Tensor, names: Sequence[str], shapes: Se
 
 
 def augmented_figure(pictures: VOCFolder, seed: int) -> Figure:
-    """Eight pictures as training sees them, with their boxes, one colour a class."""
+    """Eight pictures as training sees them, with their boxes."""
     chosen = plots.examples(pictures, *(k * len(pictures) // 8 for k in range(8)))
     changed = [augment(seed + i)(*pictures[i]) for i in chosen]
-    fig = plots.pictures([image for image, _ in changed], scale=3.2)
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")  # the pictures stay where they are; the names move
-    for ax, (_, target) in zip(fig.axes, changed, strict=False):
-        names = [pictures.class_names[label - 1] for label in target["labels"].tolist()]
-        plots.named_boxes(ax, target["boxes"], names, (target["labels"] - 1).tolist())
-    return plots.settle_labels(fig)
+    return plots.pictures(*zip(*changed, strict=True), pictures.class_names, scale=3.2)
 
 
 def minor_label(value: float, place: int | None = None) -> str:
