@@ -20,6 +20,7 @@ import math
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,6 +59,7 @@ OPTIONS = (  # what a reader's message says to those who write Python, and its o
         "correct the name, or train anew with this class",
     ),
 )
+REDRAW = 10  # seconds between two drawings of the curves, each of which takes about one
 LR = 0.003  # at 16 pictures a step; a ResNet learns with a third of it
 
 
@@ -282,9 +284,11 @@ def check(settings: dict, pictures: VOCFolder, val: VOCFolder, folder: Path) -> 
 
 
 def show_epoch(settings: dict, folder: Path) -> Callable[[list[dict]], None]:
-    """What happens after each epoch: one line on screen, and the figure drawn anew."""
+    """What happens after each epoch: one line on screen, and the figure drawn anew, unless that was a moment ago."""
+    drawn = -math.inf
 
     def show(history: list[dict]) -> None:
+        nonlocal drawn
         last, all_epochs = history[-1], settings["epochs"]
         left = (all_epochs - last["epoch"]) * sum(record["seconds"] for record in history) / len(history)
         print(
@@ -293,9 +297,16 @@ def show_epoch(settings: dict, folder: Path) -> Callable[[list[dict]], None]:
             f"{f'{left / 60:.0f} minutes' if left > 99 else f'{left:.0f} s'} left",
             flush=True,
         )
-        report.save_figure(report.curves_figure(history, settings["class_names"]), folder / "curves.png")
+        if time.monotonic() - drawn > REDRAW:
+            draw_curves(history, settings, folder)
+            drawn = time.monotonic()
 
     return show
+
+
+def draw_curves(history: list[dict], settings: dict, folder: Path) -> None:
+    """Losses and AP50 of all epochs so far, as curves.png."""
+    report.save_figure(report.curves_figure(history, settings["class_names"]), folder / "curves.png")
 
 
 def score(folder: Path, settings: dict, pictures: VOCFolder, split: str, history: list[dict], device: str) -> None:
@@ -348,6 +359,7 @@ def run(args: argparse.Namespace) -> None:
         training.resume()
     history = training.fit(show_epoch(settings, args.out))
     if first:
+        draw_curves(history, settings, args.out)
         score(args.out, settings, val, "val", history, device)
         print(f"Use it: python -m course_lib.cli.detect PICTURES --weights {in_terminal(args.out / 'best.pt')}")
         if args.final_test:
