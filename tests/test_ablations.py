@@ -1,9 +1,8 @@
-"""The arms of lesson 7, each of which differs from RetinaNet in the one part that its name says, and lesson 6's raised background."""
+"""The arms of lesson 7, each of which differs from RetinaNet in the one part that its name says."""
 
 import pytest
 import torch
 
-from course_lib.experiments.lesson06_where import on_canvas
 from course_lib.experiments.lesson07 import LESSON07, Separate, build
 from course_lib.experiments.standard_run import classification
 
@@ -69,13 +68,3 @@ def test_every_arm_names_what_is_known(arm):
     classes = torch.tensor([[0, 1]])
     n = CLASSES + (settings["family"] == "ssd")  # softmax has a channel for background
     assert classification(settings)(torch.zeros(1, 2, n), classes).shape == (1, 2)
-
-
-def test_a_canvas_moves_the_boxes_with_the_picture():
-    image = torch.rand(3, 128, 120, generator=torch.Generator().manual_seed(0))
-    target = {"boxes": torch.tensor([[10.0, 20, 50, 66]]), "labels": torch.tensor([3])}
-    ((canvas, moved),) = on_canvas([(image, target)], seed=3)
-    x1, y1, x2, y2 = moved["boxes"][0].int().tolist()
-    assert canvas.shape == (3, 256, 240) and torch.equal(canvas[:, y1:y2, x1:x2], image[:, 20:66, 10:50])
-    assert (x1, y1) != (10, 20) and torch.equal(target["boxes"], torch.tensor([[10.0, 20, 50, 66]]))
-    assert (canvas == 0.5).float().mean() > 0.7 and torch.equal(moved["labels"], target["labels"])

@@ -118,7 +118,6 @@ TUNING = {
 LIVE = TUNING["tuning: retinanet, lr 0.006, prior 0.043"]
 SSD_LIVE = TUNING["tuning: ssd, lr 0.006, weight 1.0"]
 EQUAL_TIME = 192  # steps of the SSD in the time of 150 of the RetinaNet (make bench: a step costs 1.28 times the SSD's)
-LONG = {"steps": 1000, "augment": True, "confirm": True}
 
 LESSON07 = Experiment(
     name="lesson07",
@@ -131,12 +130,13 @@ LESSON07 = Experiment(
         "was .217 AP; a pilot with PyTorch's own gave .239 at the same settings, so the towers got these.) PRIMARY: "
         "AP on val of RetinaNet minus AP of that SSD at equal steps, 8 seeds, paired (weights of the new layers, order of "
         "the pictures); beside it AP75, AP50, equal wall time, and the same on the test split. Claim C42: AP of small objects (below 20 pixels) with "
-        "the top-down path minus without, same boxes, loss, steps and seeds, 5 seeds; also at 1,000 augmented steps. "
+        "the top-down path minus without, same boxes, loss, steps and seeds, 5 seeds; also at four times the steps, augmented. (These "
+        "runs, and the SSD's beside them, are in `scoreboard`, 600 steps. The plan had 1,000 here; they were cut before any of them ran, for time.) "
         "The sign is reported, whatever it is. EXPLORATORY, 5 seeds each: the other parts (lateral links, one level only, "
         "one anchor per cell, heads not shared, no prior, no GroupNorm), other losses with the settings tuned for focal "
         "loss, and two settings in which the path should pay: the finest level alone (large objects, of which C3 sees a "
         "part only), and levels from a map of stride 4 behind three convolutions; crowded scenes, with the SSD and without the "
-        "path beside it; the SSD at 1,000 augmented steps."
+        "path beside it."
     ),
     run=run,
     arms={
@@ -162,9 +162,6 @@ LESSON07 = Experiment(
         "crowded": LIVE | {"scenes": "crowded"},
         "crowded, ssd": SSD_LIVE | {"scenes": "crowded"},
         "crowded, no top-down": LIVE | {"scenes": "crowded", "top_down": False},
-        "long": LIVE | LONG,
-        "long, ssd": SSD_LIVE | LONG,
-        "long, no top-down": LIVE | LONG | {"top_down": False},
     }
     | TUNING,
     seeds={"": list(range(5)), "live": list(range(8)), "ssd": list(range(8)), "ssd, equal time": list(range(8))}
@@ -179,8 +176,6 @@ LESSON07 = Experiment(
         ("finest level only", "finest level only, no top-down"),
         ("from stride 4", "from stride 4, no top-down"),
         ("from stride 4", "live"),
-        ("long", "long, no top-down"),
-        ("long", "long, ssd"),
         ("crowded", "crowded, ssd"),
         ("crowded", "crowded, no top-down"),
         ("live", "torchvision"),

@@ -130,7 +130,7 @@ def single_object() -> None:
 
 def retinanet_scenes(steps: int = RETINANET_STEPS) -> None:
     """Lesson 7's RetinaNet, trained for longer than its recorded arms and with changed pictures; scored on val and test."""
-    settings = LESSON07.arms["long"] | {"steps": steps}
+    settings = LESSON07.arms["live"] | {"steps": steps, "augment": True, "confirm": True}
     scores, placed, _ = train_and_score(partial(build_lesson07, settings, 0), settings, seed=0)
     print(scores)
     keep = ("AP50", "AP75", "AP", "AP50 small", "AP50 middle", "AP50 large", "test AP50", "test AP75", "test AP")

@@ -23,6 +23,10 @@ from house.notebooks import (
 )
 
 FOLLOWED_SUPPORT = ("data", "plots", "checks", "progress", "weights", "results")
+OF_THE_COMMANDS = (  # what a reader calls, not what a lesson teaches: the check of a folder, a detector out of a checkpoint
+    ("cli.doctor", "doctor"),
+    ("experiments.checkpoints", "ready"),
+)
 READY_MADE = ("torchvision.ops", "torchvision.models.detection")
 
 
@@ -122,7 +126,7 @@ def violations(notebook: Notebook, before: list[Notebook], library: Library) -> 
             if word.split(".")[0] in whole and "." in word:
                 wanted.append((whole[word.split(".")[0]], word.split(".")[1]))
         for module, name in wanted:
-            if module.split(".")[0] in ("experiments", "cli") and (module, name) != ("cli.doctor", "doctor"):
+            if module.split(".")[0] in ("experiments", "cli") and (module, name) not in OF_THE_COMMANDS:
                 found.append(where + f"from {module} a lesson imports nothing, so not {name}")
             for (source, reach), way in reached(module, name, library).items():
                 known = library.concepts.get(reach)
