@@ -523,11 +523,11 @@ def _pyramid_row(ax: Axes, level: int, name: str, shape: str, side: float, coars
     for start, end, text in ((3.5, 5.0, "1 × 1"), (5.4, 6.7, "3 × 3")):
         ax.annotate("", xy=(end, level), xytext=(start, level), arrowprops=ARROW)
         ax.text((start + end) / 2, level + 0.06, text, ha="center", va="bottom", fontsize=9)
+    ax.text(5.2, level, "=" if coarsest else "+", ha="center", va="center", fontsize=15)
     if not coarsest:
-        ax.text(5.2, level, "+", ha="center", va="center", fontsize=15)
         down = ARROW | {"color": PALETTE[4], "linewidth": 2}
         ax.annotate("", xy=(5.2, level + 0.18), xytext=(5.2, level + 0.84), arrowprops=down)
-        ax.text(5.3, level + 0.5, "× 2", va="center", fontsize=9, color=PALETTE[4])
+        ax.text(5.3, level + 0.5, "enlarge", va="center", fontsize=9, color=PALETTE[4])
         ax.annotate("", xy=(2.1, level + 0.76), xytext=(2.1, level + 0.24), arrowprops=ARROW)
 
 
@@ -546,7 +546,7 @@ def feature_pyramid(base: Sequence[tuple[str, int, int]], width: int, extra: Seq
     for level, (name, rows) in enumerate(extra, top + 1):
         _slanted(ax, 8.0, level, rows / base[0][2], name, 1)
         first = level == top + 1  # it comes from the base's coarsest map, the others from the one below
-        start, end, text = ((2.1, 0.2), (7.65, 0.95), (4.6, 0.75)) if first else ((8.1, 0.22), (8.1, 0.76), (8.25, 0.5))
+        start, end, text = ((2.1, 0.2), (7.65, 0.95), (4.3, 0.82)) if first else ((8.1, 0.22), (8.1, 0.76), (8.25, 0.5))
         start, end, text = ((x, level - 1 + y) for x, y in (start, end, text))
         ax.annotate("", xy=end, xytext=start, arrowprops=ARROW)
         ax.text(*text, "3 × 3, stride 2", va="center", fontsize=9)

@@ -172,7 +172,7 @@ def detect(args: argparse.Namespace) -> int:
         return 130 if stopped else 2
     count = write_tables(args.out, rows, detector.class_names)
     more = "" if args.no_drawings else ", drawn/"
-    print(f"{len(rows)} pictures, {count} objects: {args.out / 'detections.csv'}, detections.json{more}")
+    print(f"{len(rows)} pictures, {count} detections: {args.out / 'detections.csv'}, detections.json{more}")
     older = sum(path.name.lower() not in taken for path in drawn.glob("*.jpg"))
     if older:
         print(f"{drawn} also holds {older} pictures of earlier calls.")

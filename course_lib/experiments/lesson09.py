@@ -97,7 +97,7 @@ PHOTOGRAPHS = Experiment(
     name="lesson09",
     plan=(
         "What a base trained on crops of *drawn* objects is worth on real photographs, and what a small detector gets wrong "
-        "there. Sets: bccd (blood cells, 256 x 192) and micro (circuit boards), each with the split of its authors. The "
+        "there. Sets: bccd (blood cells, 256 x 192) and micro (circuit boards), bccd with the split of its authors, micro with one made for the course. The "
         "command's own parts and defaults: RetinaNet on the small base, 256 pixels, fitted anchors, AdamW .003, one-cycle, batch 16, "
         "augmentation, best epoch by AP on val; 24 epochs on bccd and 48 on micro, fixed before any run and not tuned. PRIMARY METRIC: AP50 "
         "on the test pictures, pretrained minus random, paired by seed, 5 seeds, Student t interval of 95 %, per set. VERDICT: worth "
