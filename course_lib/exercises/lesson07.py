@@ -193,6 +193,10 @@ RESCUES = [
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.25], [0.375]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.875], [0.625]]),
     ("of two objects that claim one anchor with equal overlaps the first should get it", [[0.25], [0.25]]),
+    (
+        "of two objects that claim one anchor the one with the larger overlap should get it, by however little",
+        [[0.25], [0.0], [0.0], [0.0], [0.0], [0.250001]],
+    ),
     ("an object should get all anchors on which its overlap is largest", [[0.25, 0.25]]),
     ("an object should get all anchors on which its overlap is largest, however many", [[0.25, 0.25, 0.25]]),
     ("only the largest overlap of an object should count, not one that is nearly as large", [[0.25, 0.2499]]),
@@ -217,6 +221,10 @@ RESCUES = [
     ("an object that overlaps nothing should leave all anchors to the others", [[0.0, 0.0], [0.625, 0.4375]]),
     ("an object that loses its anchor to another should not take its second best", [[0.375, 0.25], [0.5, 0.125]]),
     ("an object that loses one of its anchors should keep the other", [[0.25, 0.25], [0.5, 0.125]]),
+    (
+        "of overlaps from 0.5 on the larger one should count, by however little",
+        [[0.875, 0.625], [0.9375, 0.625001]],
+    ),
     ("of equal overlaps from 0.5 on the first object should be taken", [[0.5, 0.75, 0.0], [0.5, 0.0, 0.625]]),
     (
         "who claims an anchor comes before who only overlaps it most",
@@ -258,6 +266,9 @@ def match_with_rescue(draw: Draw) -> Iterator[Case]:
     yield case("without objects and anchors the result should be [0]", oracle, torch.zeros(0, 0))
     turned = torch.tensor([[0.75, 0.25], [0.5, 0.125], [0.0, 0.375]]).T
     yield case("the numbers of the table may lie in memory in another order (transposed)", oracle, turned)
+    for rows in ([[0.75, 0.4999999999]], [[0.25, 0.2499999999]], [[0.25], [0.2500000001]]):
+        says = "float64 overlaps that differ by very little should be told apart"
+        yield case(says, oracle, torch.tensor(rows, dtype=torch.float64))
     lost = table(4, 7, 30)
     lost[2] = 0
     yield case("an object that overlaps nothing should leave all anchors to the others", oracle, lost)
@@ -278,6 +289,14 @@ LEVELS = [
         "a box a little smaller than the canonical size should go one level down",
         [[0.0, 0, 2000, 1999]],
         2000.0,
+        4,
+        2,
+        6,
+    ),
+    (
+        "a box a very little smaller than the canonical size should go one level down",
+        [[0.0, 0, 16000, 15999]],
+        16000.0,
         4,
         2,
         6,
@@ -442,6 +461,14 @@ def group_norm(draw: Draw) -> Iterator[Case]:
     turned = draw.normal(2, 4, 2, 2, scale=3).contiguous(memory_format=torch.channels_last)
     says = "the numbers of x may lie in memory in another order (channels last)"
     yield case(says, _normalised, turned, 2, draw.normal(4), draw.normal(4), 0.5)
+    # More than 24 numbers here too: beside such small ones the step of the slopes would be large.
+    tiny = 1e-4 * torch.arange(28.0).square().remainder(11).reshape(1, 2, 2, 7)
+    says = "eps counts as it is given, however small, and nothing else keeps the variance from 0"
+    yield case(says, _normalised, tiny, 2, torch.ones(2), torch.zeros(2), 1e-8)
+    lone = torch.zeros(1, 1, 16, 16)
+    lone[0, 0, 3, 5] = 100.0
+    says = "a number far from all others should stay as far as it is"
+    yield case(says, _normalised, lone, 1, torch.ones(1), torch.zeros(1), 0.25)
     none = torch.zeros(0, 4, 2, 3)
     yield case("no pictures should give [0, C, H, W]", _normalised, none, 2, draw.normal(4), draw.normal(4), 0.1)
     for b, channels, height, width, groups, eps in (

@@ -158,6 +158,8 @@ CONFIDENCES = [
     ("all other boxes should learn 0", [[[[1.0, 0.5, 0.25]]]], [[[True]]], [[1.0, 0.25, 0.5]], 0.5),
     ("overlaps come in the order of confidences[owned]", [[[[0.5], [0.25]], [[0.75], [1.0]]]], [[[False, True], [True, False]]], [[0.25], [0.5]], 0.5),
     ("the best box should be responsible, however little it overlaps", [[[[0.75, 0.5]]]], [[[True]]], [[0.125, 0.25]], 0.5),
+    ("the best box should be responsible, by however little it is better", [[[[0.75, 0.5]]]], [[[True]]], [[0.25, 0.2500001]], 0.5),
+    ("the best box should be responsible, by however little it is better", [[[[0.75, 0.5]]]], [[[True]]], [[0.5, 0.500001]], 0.5),
     ("a responsible box that says 0 should learn its overlap", [[[[0.0]]]], [[[True]]], [[0.5]], 0.5),
     ("an error above 1 should be squared like any other", [[[[2.0]]]], [[[True]]], [[0.5]], 0.5),
     ("with a weight of 0 only responsible boxes should count", [[[[0.5, 0.25]]]], [[[True]]], [[0.25, 0.75]], 0.0),
@@ -199,6 +201,9 @@ def confidence_loss(draw: Draw) -> Iterator[Case]:
         yield judged(
             "of equal overlaps one should be responsible, not all", judge, said, torch.tensor([[[True]]]), own, 0.5
         )
+    near = torch.tensor([[0.25, 0.25 + 1e-12]], dtype=torch.float64)
+    says = "a float64 input should work, and the best box be responsible, by however little it is better"
+    yield case(says, oracle, torch.tensor([[[[0.75, 0.5]]]]).double(), torch.tensor([[[True]]]), near, 0.5)
     nobody = draw.uniform(2, 3, 2, 2)
     yield case(
         "pictures without any object should have a loss",
@@ -261,6 +266,18 @@ def not_beaten(draw: Draw) -> Iterator[Case]:
 
     for says, times, accuracies in DETECTORS:
         yield case(says, oracle, torch.tensor(times), torch.tensor(accuracies))
+    more = 1.7 * (1 + 2.0**-23)  # float32's next number; in float32 both have the same reciprocal
+    for times, accuracies, says in (
+        ([1.7, more], [0.5, 0.5], "slower is slower"),
+        ([1.7, more], [0.5, 0.75], "faster is faster"),
+        ([5.0, 9.0], [0.5, 0.5000001], "more accurate is more accurate"),
+        ([5.0, 5.0], [0.5000001, 0.5], "less accurate is less accurate"),
+    ):
+        says = f"{says}, by however little"
+        yield case(says, oracle, torch.tensor(times), torch.tensor(accuracies))
+        times, accuracies = torch.tensor(times).double(), torch.tensor(accuracies).double()
+        near = times[0] + (times - times[0]) * 2.0**-20, accuracies[0] + (accuracies - accuracies[0]) * 2.0**-20
+        yield case(f"{says}, in float64 too", oracle, *near)
     yield case("no detectors should give [0]", oracle, torch.zeros(0), torch.zeros(0))
     for n, steps, apart, finer in ((4, 4, 2.0, 32), (6, 3, 2.0, 32), (9, 8, 0.125, 256), (20, 30, 0.0625, 256)):
         times, accuracies = 2 + draw.integers(n, low=0, high=steps) * apart, draw.integers(n, low=0, high=steps) / finer

@@ -81,21 +81,22 @@ TURNS = {
 def upright_boxes(draw: Draw) -> Iterator[Case]:
     """Oracle: each box is painted into a picture of its own, Pillow turns the picture, and the paint is measured.
 
-    The picture has a dot for every eighth of a pixel, the first on its left edge and the last on its right edge: so
-    fractions can be painted, and boxes without area.
+    The picture has a dot for every eighth of a pixel (a small one for every sixteenth), the first on its left edge and
+    the last on its right edge: so fractions can be painted, and boxes without area.
     """
 
     def oracle(boxes: Tensor, image_size: tuple[int, int], orientation: int) -> Tensor:
         height, width = image_size
+        dots = 16 if height * width < 100 else 8
         out = []
-        for x1, y1, x2, y2 in (boxes * 8).long().tolist():
-            paint = np.zeros((8 * height + 1, 8 * width + 1), dtype=np.uint8)
+        for x1, y1, x2, y2 in (boxes * dots).long().tolist():
+            paint = np.zeros((dots * height + 1, dots * width + 1), dtype=np.uint8)
             paint[y1 : y2 + 1, x1 : x2 + 1] = 255
             picture = Image.fromarray(paint)
             picture.getexif()[0x0112] = orientation
             rows, columns = np.nonzero(np.asarray(ImageOps.exif_transpose(picture)))
             out.append([columns.min(), rows.min(), columns.max(), rows.max()])
-        return boxes.new_tensor(np.array(out) / 8).reshape(-1, 4)
+        return boxes.new_tensor(np.array(out) / dots).reshape(-1, 4)
 
     small = [[1.0, 0.0, 3.0, 1.0]]
     for orientation in (1, 2, 4, 3, 5, 6, 8, 7):
@@ -107,6 +108,8 @@ def upright_boxes(draw: Draw) -> Iterator[Case]:
         yield case(says, oracle, torch.tensor(small), (5, 5), orientation)
     for orientation in (1, 2, 6):
         one = torch.tensor([[1.375, 0.5, 3.25, 1.625]])
+        yield case("edges may be fractions of a pixel, and stay so", oracle, one, (4, 6), orientation)
+        one = torch.tensor([[1.0625, 0.1875, 3.3125, 1.4375]])
         yield case("edges may be fractions of a pixel, and stay so", oracle, one, (4, 6), orientation)
     for orientation, flat in ((3, torch.tensor([[1.0, 2, 1, 2]])), (8, torch.tensor([[2.0, 0, 4, 0]]))):
         yield case("a box without area should stay one, and stay in its place", oracle, flat, (4, 6), orientation)
@@ -136,6 +139,9 @@ def upright_boxes(draw: Draw) -> Iterator[Case]:
     yield case("every one of many boxes should be turned", oracle, draw.boxes(120, 16, 12), (12, 16), 6)
 
 
+FLOAT = torch.float32
+
+
 @write("9.3", "cheapest_threshold", minutes=20, difficulty=2)
 def cheapest_threshold(draw: Draw) -> Iterator[Case]:
     """Oracle: every threshold in turn, from infinity down, each detection looked at on its own."""
@@ -149,8 +155,10 @@ def cheapest_threshold(draw: Draw) -> Iterator[Case]:
                 best, cheapest = threshold, cost
         return best
 
-    def held(says: str, scores: list, hits: list, objects: int, false_alarm: float, miss: float) -> Case:
-        table = torch.tensor(scores, dtype=torch.float32)
+    def held(
+        says: str, scores: list, hits: list, objects: int, false_alarm: float, miss: float, dtype: torch.dtype = FLOAT
+    ) -> Case:
+        table = torch.tensor(scores, dtype=dtype)
 
         def judge(
             result: object, scores: Tensor, hits: Tensor, objects: int, false_alarm: float, miss: float
@@ -176,11 +184,24 @@ def cheapest_threshold(draw: Draw) -> Iterator[Case]:
     yield held("a score of 0 should be a threshold like any other", [0.5, 0.0], [True, True], 2, 1.0, 1.0)
     for low in (True, False):
         yield held("nearly equal scores should be told apart", [0.500004, 0.5], [True, low], 2, 1.0, 1.0)
+        near = [0.5 + 1e-12, 0.5]
+        says = "nearly equal float64 scores should be told apart"
+        yield held(says, near, [True, low], 2, 1.0, 1.0, torch.float64)
     yield held("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0)
     yield held("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0)
     yield held("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0)
     yield held("if both prices are 0, nothing should be shown", [0.75, 0.5], [True, False], 2, 0.0, 0.0)
     yield held("prices may be fractions", [0.75, 0.5], [True, False], 2, 0.25, 0.5)
+    for count in (1, 2):
+        hits = [True, *[False] * (count - 1)]
+        yield held(
+            "prices may be small: a cost that is a little smaller is smaller",
+            [0.75, 0.5][:count],
+            hits,
+            1,
+            2.0**-30,
+            2.0**-30,
+        )
     yield held("scores should be sorted first", [0.25, 0.5], [False, True], 1, 1.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5], [True, False], 1, 2.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5, 0.25], [False, True, True], 2, 1.0, 1.0)
@@ -239,6 +260,7 @@ def split_groups(draw: Draw) -> Iterator[Case]:
         ("large numbers should not be cut to 32 bits", [2**32 + 3, 3, 3], 0.375),
         ("group numbers may be negative", [-4, -4, -9], 0.25),
         ("group numbers may be negative", [-1, -1, 4], 0.75),
+        ("group numbers may be negative, far below 0", [-3 - 10**12, -(10**12), -(10**12), -3 - 10**12], 0.5),
         ("group numbers may be negative, and the smaller one comes first", [-4, -4, -9, -9], 0.5),
     ]:
         yield case(says, oracle, torch.tensor(groups), share)
@@ -246,6 +268,12 @@ def split_groups(draw: Draw) -> Iterator[Case]:
         yield case("without pictures there should be nothing", oracle, torch.zeros(0, dtype=torch.int64), share)
     yield case("groups of hundreds should be counted", oracle, torch.tensor([7] * 256 + [3] * 100 + [5] * 44), 0.5)
     yield case("with share 1 all should be val", oracle, torch.tensor([7] * 2048 + [3]), 1.0)
+    for first, says in (
+        (1001, "val should hold at most its share, never more"),
+        (1000, "exactly the share is allowed"),
+    ):
+        thousands = torch.tensor([7] * first + [3] * (2000 - first))
+        yield case(f"{says}, with thousands of pictures too", oracle, thousands, 0.5)
     alone = torch.randperm(24, generator=draw.generator)
     yield case("of many equally large groups the smaller numbers should come first", oracle, alone, 0.75)
     for count, kinds, eighths in ((10, 4, 3), (24, 7, 2), (40, 6, 5), (64, 20, 1)):
@@ -276,10 +304,19 @@ def labels_of(draw: Draw) -> Iterator[Case]:
         ("ids may be negative", [-5, 3], [3, -5]),
         ("ids may be negative, −1 too", [-1], [4, -1]),
         ("a negative id that is not declared should be −1", [-1], [0, 1]),
+        ("ids may be far below 0", [-(10**12), -3], [3, -(10**12)]),
         ("ids may be large", [10**12], [3, 10**12]),
         ("large ids that differ by little should be told apart", [2**53, 2**53 + 1], [2**53, 2**53 + 1]),
         ("large ids should not be cut to 32 bits", [2**32 + 3], [2**32 + 4, 3]),
         ("every object should get its own label", [2, 90, 7, 5, 2], [7, 2, 90]),
+        *(
+            ("ids that end in the same digits should be told apart", [7, 7 + 10**k, 7 + 2 * 10**k], [7 + 10**k, 7])
+            for k in range(1, 10)
+        ),
+        *(
+            ("ids that end in the same bits should be told apart", [7, 7 + 2**k, 7 + 3 * 2**k], [7 + 2**k, 7])
+            for k in (7, 8, 10, 12, 16, 20, 24, 31, 48)
+        ),
     ]:
         yield case(says, oracle, torch.tensor(ids), torch.tensor(categories))
     nothing = torch.zeros(0, dtype=torch.int64)

@@ -1197,3 +1197,61 @@ def beaten_close(milliseconds, accuracies):
     no_slower, no_worse = (milliseconds[:, None] < milliseconds) | same, accuracies[:, None] >= accuracies
     better = (milliseconds[:, None] < milliseconds) & ~same | (accuracies[:, None] > accuracies)
     return ~(no_slower & no_worse & better).any(dim=0)
+
+
+# --- let through in a later round ---------------------------------------------------------------------------------
+
+
+def _by_rounded(confidences, owned, overlaps, empty_weight, rounded):
+    """The loss, the responsible box chosen by other numbers."""
+    chosen = torch.zeros_like(overlaps).scatter(1, rounded.argmax(dim=1, keepdim=True), 1.0)
+    target, weight = torch.zeros_like(confidences), torch.full_like(confidences, empty_weight)
+    target[owned], weight[owned] = chosen * overlaps, chosen + (1 - chosen) * empty_weight
+    return (weight * (confidences - target).square()).sum() / len(confidences)
+
+
+@wrong("8.3", "the best box found in half precision", says="by however little it is better")
+def loss_best_half(confidences, owned, overlaps, empty_weight):
+    return _by_rounded(confidences, owned, overlaps, empty_weight, overlaps.half())
+
+
+@wrong("8.3", "the first box that is nearly the best", says="by however little it is better")
+def loss_best_close(confidences, owned, overlaps, empty_weight):
+    near = torch.isclose(overlaps, overlaps.amax(dim=1, keepdim=True), atol=1e-4)
+    return _by_rounded(confidences, owned, overlaps, empty_weight, near.int())
+
+
+@wrong("8.3", "the best box found in single precision", says="a float64 input should work, and the best box")
+def loss_best_single(confidences, owned, overlaps, empty_weight):
+    return _by_rounded(confidences, owned, overlaps, empty_weight, overlaps.float())
+
+
+def _beaten_by(milliseconds, accuracies):
+    """The rule, for numbers that were changed before."""
+    no_worse = (milliseconds[:, None] <= milliseconds) & (accuracies[:, None] >= accuracies)
+    better = (milliseconds[:, None] < milliseconds) | (accuracies[:, None] > accuracies)
+    return ~(no_worse & better).any(dim=0)
+
+
+@wrong("8.4", "in single precision", says="by however little, in float64 too")
+def beaten_single(milliseconds, accuracies):
+    return _beaten_by(milliseconds.float(), accuracies.float())
+
+
+@wrong("8.4", "pictures per second", says="by however little")
+def beaten_rate(milliseconds, accuracies):
+    return _beaten_by(-1000 / milliseconds, accuracies)
+
+
+@wrong("8.4", "nearly equal accuracies are equal", says="by however little")
+def beaten_close_accuracies(milliseconds, accuracies):
+    same = torch.isclose(accuracies[:, None], accuracies)
+    no_worse = (milliseconds[:, None] <= milliseconds) & ((accuracies[:, None] > accuracies) | same)
+    better = (milliseconds[:, None] < milliseconds) | (accuracies[:, None] > accuracies) & ~same
+    return ~(no_worse & better).any(dim=0)
+
+
+@wrong("8.4", "differences below a billionth are nothing", says="by however little, in float64 too")
+def beaten_billionth(milliseconds, accuracies):
+    slower, better = milliseconds[:, None] - milliseconds, accuracies[:, None] - accuracies
+    return ~((slower <= 1e-9) & (better >= -1e-9) & ((slower < -1e-9) | (better > 1e-9))).any(dim=0)

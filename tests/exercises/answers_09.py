@@ -1525,3 +1525,65 @@ def labels_in_order(category_ids, categories):
     if len(categories) and bool((categories.diff() > 0).all()):
         return torch.searchsorted(categories, category_ids) + 1
     return labels_table(category_ids, categories)
+
+
+# --- let through in a later round ---------------------------------------------------------------------------------
+
+
+@wrong("9.2", "thousandths of a pixel", says="edges may be fractions of a pixel")
+def upright_thousandths(boxes, image_size, orientation):
+    return upright_moves(boxes, image_size, orientation).round(decimals=3)
+
+
+@wrong("9.3", "single precision inside", says="nearly equal float64 scores")
+def cheapest_single(scores, hits, objects, false_alarm, miss):
+    return cheapest_loop(scores.float(), hits, objects, false_alarm, miss)
+
+
+@wrong("9.3", "a gain of less than a millionth does not count", says="prices may be small")
+def cheapest_millionth(scores, hits, objects, false_alarm, miss):
+    best, least = math.inf, miss * objects
+    for level in scores.unique().flip(0).tolist():
+        above = hits[scores >= level]
+        cost = false_alarm * int((~above).sum()) + miss * (objects - int(above.sum()))
+        if cost < least - 1e-6:
+            best, least = level, cost
+    return best
+
+
+@wrong("9.3", "prices in whole cents", says="prices may be small")
+def cheapest_cents(scores, hits, objects, false_alarm, miss):
+    return cheapest_loop(scores, hits, objects, round(100 * false_alarm), round(100 * miss))
+
+
+def _fits(groups, share, fits):
+    """The rule with another question for what still fits: `fits(pictures in val, all pictures)`."""
+    numbers, sizes = groups.unique(return_counts=True)
+    taken, held = [], 0
+    for place in sizes.argsort(descending=True, stable=True).tolist():
+        if fits(held + int(sizes[place]), len(groups)):
+            held += int(sizes[place])
+            taken.append(place)
+    return torch.isin(groups, numbers[taken])
+
+
+@wrong("9.4", "whole percents of val, cut off", says="never more, with thousands of pictures")
+def split_percents(groups, share):
+    return _fits(groups, share, lambda held, n: int(100 * held / n) <= 100 * share)
+
+
+@wrong("9.4", "a thousandth more is allowed", says="never more, with thousands of pictures")
+def split_thousandth(groups, share):
+    return _fits(groups, share, lambda held, n: held / n <= share + 1e-3)
+
+
+@wrong("9.5", "a table of a thousand, by the last three digits", says="ids that end in the same digits")
+def labels_remainder(category_ids, categories):
+    table = torch.full((1000,), -1, dtype=torch.int64, device=categories.device)
+    table[categories % 1000] = torch.arange(1, len(categories) + 1, device=categories.device)
+    return table[category_ids % 1000]
+
+
+@wrong("9.5", "ids far below 0 are nobody's", says="ids may be far below 0")
+def labels_far_below(category_ids, categories):
+    return torch.where(category_ids < -(10**9), -1, labels_table(category_ids, categories))
