@@ -448,15 +448,8 @@ def group_norm(draw: Draw) -> Iterator[Case]:
         yield case(says, _normalised, *plain(*given))
     large = [[[[9999991.0, 9999992, 9999997], [9999984, 9999990, 9999988], [9999995, 9999999, 9999986]]]]
     x, groups, scale, shift, eps = plain(large, 1, 0.25)
-    yield case(
-        "float64 numbers should be normalised in float64",
-        _normalised,
-        x.double(),
-        groups,
-        scale.double(),
-        shift.double(),
-        eps,
-    )
+    says = "float64 numbers should be normalised in float64"
+    yield case(says, _normalised, x.double(), groups, scale.double(), shift.double(), eps)
     # More than 24 numbers: the slopes of fewer are asked for, and they need numbers in order.
     turned = draw.normal(2, 4, 2, 2, scale=3).contiguous(memory_format=torch.channels_last)
     says = "the numbers of x may lie in memory in another order (channels last)"

@@ -104,13 +104,11 @@ def upright_boxes(draw: Draw) -> Iterator[Case]:
     for orientation in (2, 4, 6, 7, 8):
         yield case(f"a high picture: {TURNS[orientation]}", oracle, torch.tensor(small), (7, 3), orientation)
     for orientation in (6, 8):
-        says = f"a picture as wide as high: {TURNS[orientation]}"
-        yield case(says, oracle, torch.tensor(small), (5, 5), orientation)
+        yield case(f"as wide as high: {TURNS[orientation]}", oracle, torch.tensor(small), (5, 5), orientation)
     for orientation in (1, 2, 6):
-        one = torch.tensor([[1.375, 0.5, 3.25, 1.625]])
-        yield case("edges may be fractions of a pixel, and stay so", oracle, one, (4, 6), orientation)
-        one = torch.tensor([[1.0625, 0.1875, 3.3125, 1.4375]])
-        yield case("edges may be fractions of a pixel, and stay so", oracle, one, (4, 6), orientation)
+        for edges in ([1.375, 0.5, 3.25, 1.625], [1.0625, 0.1875, 3.3125, 1.4375]):
+            one = torch.tensor([edges])
+            yield case("edges may be fractions of a pixel, and stay so", oracle, one, (4, 6), orientation)
     for orientation, flat in ((3, torch.tensor([[1.0, 2, 1, 2]])), (8, torch.tensor([[2.0, 0, 4, 0]]))):
         yield case("a box without area should stay one, and stay in its place", oracle, flat, (4, 6), orientation)
     turned = torch.tensor([[1.0, 0], [0, 1], [3, 4], [1, 2]]).T
@@ -140,6 +138,22 @@ def upright_boxes(draw: Draw) -> Iterator[Case]:
 
 
 FLOAT = torch.float32
+
+
+PRICED = [  # says, scores, hits, objects, price of a false alarm and of a miss
+    ("a lone hit should be shown", [0.5], [True], 1, 1.0, 1.0),
+    ("a lone false alarm should not be shown", [0.5], [False], 1, 1.0, 1.0),
+    ("a dear miss should lower the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 1.0, 4.0),
+    ("a dear false alarm should raise the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 4.0, 1.0),
+    ("the threshold should be one of the scores", [0.337, 0.2113], [True, True], 2, 1.0, 1.0),
+    ("a score of 1 should be a threshold like any other", [1.0, 0.5], [True, False], 1, 1.0, 1.0),
+    ("a score of 0 should be a threshold like any other", [0.5, 0.0], [True, True], 2, 1.0, 1.0),
+    ("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0),
+    ("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0),
+    ("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0),
+    ("if both prices are 0, nothing should be shown", [0.75, 0.5], [True, False], 2, 0.0, 0.0),
+    ("prices may be fractions", [0.75, 0.5], [True, False], 2, 0.25, 0.5),
+]
 
 
 @write("9.3", "cheapest_threshold", minutes=20, difficulty=2)
@@ -175,33 +189,18 @@ def cheapest_threshold(draw: Draw) -> Iterator[Case]:
 
         return judged(says, judge, table, torch.tensor(hits, dtype=torch.bool), objects, false_alarm, miss)
 
-    yield held("a lone hit should be shown", [0.5], [True], 1, 1.0, 1.0)
-    yield held("a lone false alarm should not be shown", [0.5], [False], 1, 1.0, 1.0)
-    yield held("a dear miss should lower the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 1.0, 4.0)
-    yield held("a dear false alarm should raise the threshold", [0.75, 0.5, 0.25], [True, False, True], 2, 4.0, 1.0)
-    yield held("the threshold should be one of the scores", [0.337, 0.2113], [True, True], 2, 1.0, 1.0)
-    yield held("a score of 1 should be a threshold like any other", [1.0, 0.5], [True, False], 1, 1.0, 1.0)
-    yield held("a score of 0 should be a threshold like any other", [0.5, 0.0], [True, True], 2, 1.0, 1.0)
+    for row in PRICED[:7]:
+        yield held(*row)
     for low in (True, False):
         yield held("nearly equal scores should be told apart", [0.500004, 0.5], [True, low], 2, 1.0, 1.0)
         near = [0.5 + 1e-12, 0.5]
         says = "nearly equal float64 scores should be told apart"
         yield held(says, near, [True, low], 2, 1.0, 1.0, torch.float64)
-    yield held("of equal costs the highest threshold should be taken", [0.75, 0.5], [True, False], 2, 0.0, 1.0)
-    yield held("of equal costs showing nothing should be taken", [0.5, 0.25], [False, True], 1, 1.0, 1.0)
-    yield held("if a miss costs nothing, nothing should be shown", [0.75, 0.5], [True, False], 2, 1.0, 0.0)
-    yield held("if both prices are 0, nothing should be shown", [0.75, 0.5], [True, False], 2, 0.0, 0.0)
-    yield held("prices may be fractions", [0.75, 0.5], [True, False], 2, 0.25, 0.5)
-    for count in (1, 2):
-        hits = [True, *[False] * (count - 1)]
-        yield held(
-            "prices may be small: a cost that is a little smaller is smaller",
-            [0.75, 0.5][:count],
-            hits,
-            1,
-            2.0**-30,
-            2.0**-30,
-        )
+    for row in PRICED[7:]:
+        yield held(*row)
+    for scores in ([0.75], [0.75, 0.5]):
+        says, hits = "prices may be small: a cost that is a little smaller is smaller", [True, False][: len(scores)]
+        yield held(says, scores, hits, 1, 2.0**-30, 2.0**-30)
     yield held("scores should be sorted first", [0.25, 0.5], [False, True], 1, 1.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5], [True, False], 1, 2.0, 1.0)
     yield held("equal scores should be shown together", [0.5, 0.5, 0.25], [False, True, True], 2, 1.0, 1.0)
@@ -225,6 +224,33 @@ def cheapest_threshold(draw: Draw) -> Iterator[Case]:
         yield held("the cheapest threshold should be found", scores, hits, sum(hits) + draw.integer(0, 4), *prices)
 
 
+GROUPED = [  # says, groups, share
+    ("with share 0 nothing should be val", [4], 0.0),
+    ("with share 1 all should be val", [3, 3], 1.0),
+    ("with share 1 all should be val", [4, 4, 9], 1.0),
+    ("val should hold at most its share, never more", [1, 1], 0.25),
+    ("val should hold at most its share, never more", [1, 1, 2], 0.25),
+    ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 2], 0.375),
+    ("the largest group should come first", [1, 2, 2], 0.75),
+    ("a group should lie on one side", [2, 5, 2, 5], 0.25),
+    ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 5, 2], 0.5),
+    ("the largest group should come first", [1, 2, 2, 2, 3, 3, 4, 4], 0.5),
+    ("the largest group should come first, even where others would fill val better", [2, 2, 2, 3, 3, 4, 4], 0.625),
+    ("of equally large groups the smaller number should come first", [8, 3, 3, 8], 0.5),
+    ("of equally large groups the smaller number should come first", [10, 10, 9, 9], 0.5),
+    ("0 should be a group's number like any other", [0, 0, 3], 0.75),
+    ("of equally large groups the smaller number should come first", [6, 1, 1, 6, 1, 2, 1, 8], 0.375),
+    ("pictures of one group need not stand together", [7, 3, 3, 7, 3, 5, 3, 9], 0.375),
+    ("group numbers may have gaps and be large", [10**12, 3, 10**12, 3], 0.5),
+    ("large numbers that differ by little should be different groups", [2**53, 2**53 + 1, 2**53 + 1], 0.375),
+    ("large numbers should not be cut to 32 bits", [2**32 + 3, 3, 3], 0.375),
+    ("group numbers may be negative", [-4, -4, -9], 0.25),
+    ("group numbers may be negative", [-1, -1, 4], 0.75),
+    ("group numbers may be negative, far below 0", [-3 - 10**12, -(10**12), -(10**12), -3 - 10**12], 0.5),
+    ("group numbers may be negative, and the smaller one comes first", [-4, -4, -9, -9], 0.5),
+]
+
+
 @write("9.4", "split_groups", minutes=20, difficulty=2)
 def split_groups(draw: Draw) -> Iterator[Case]:
     """Oracle: the groups one by one, by the rule, with plain lists."""
@@ -238,31 +264,7 @@ def split_groups(draw: Draw) -> Iterator[Case]:
                 chosen.append(group)
         return torch.tensor([group in chosen for group in members], dtype=torch.bool, device=groups.device)
 
-    for says, groups, share in [
-        ("with share 0 nothing should be val", [4], 0.0),
-        ("with share 1 all should be val", [3, 3], 1.0),
-        ("with share 1 all should be val", [4, 4, 9], 1.0),
-        ("val should hold at most its share, never more", [1, 1], 0.25),
-        ("val should hold at most its share, never more", [1, 1, 2], 0.25),
-        ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 2], 0.375),
-        ("the largest group should come first", [1, 2, 2], 0.75),
-        ("a group should lie on one side", [2, 5, 2, 5], 0.25),
-        ("a group that is too large should be passed over, and smaller ones tried", [5, 5, 5, 2], 0.5),
-        ("the largest group should come first", [1, 2, 2, 2, 3, 3, 4, 4], 0.5),
-        ("the largest group should come first, even where others would fill val better", [2, 2, 2, 3, 3, 4, 4], 0.625),
-        ("of equally large groups the smaller number should come first", [8, 3, 3, 8], 0.5),
-        ("of equally large groups the smaller number should come first", [10, 10, 9, 9], 0.5),
-        ("0 should be a group's number like any other", [0, 0, 3], 0.75),
-        ("of equally large groups the smaller number should come first", [6, 1, 1, 6, 1, 2, 1, 8], 0.375),
-        ("pictures of one group need not stand together", [7, 3, 3, 7, 3, 5, 3, 9], 0.375),
-        ("group numbers may have gaps and be large", [10**12, 3, 10**12, 3], 0.5),
-        ("large numbers that differ by little should be different groups", [2**53, 2**53 + 1, 2**53 + 1], 0.375),
-        ("large numbers should not be cut to 32 bits", [2**32 + 3, 3, 3], 0.375),
-        ("group numbers may be negative", [-4, -4, -9], 0.25),
-        ("group numbers may be negative", [-1, -1, 4], 0.75),
-        ("group numbers may be negative, far below 0", [-3 - 10**12, -(10**12), -(10**12), -3 - 10**12], 0.5),
-        ("group numbers may be negative, and the smaller one comes first", [-4, -4, -9, -9], 0.5),
-    ]:
+    for says, groups, share in GROUPED:
         yield case(says, oracle, torch.tensor(groups), share)
     for share in (0.0, 0.5, 1.0):
         yield case("without pictures there should be nothing", oracle, torch.zeros(0, dtype=torch.int64), share)
@@ -281,6 +283,36 @@ def split_groups(draw: Draw) -> Iterator[Case]:
         yield case("whole groups should fill val, largest first", oracle, groups, eighths / 8)
 
 
+DECLARED = [  # says, ids of objects, declared ids
+    ("the first declared category should be 1, since 0 is background", [4], [4]),
+    ("the second declared category should be 2", [9], [4, 9]),
+    ("the file's order should count, not the ids' size", [2], [7, 2]),
+    ("gaps between ids should not matter", [90], [1, 90]),
+    ("an id that is not declared should be −1", [5], [7, 2, 90]),
+    ("an id that is not declared should be −1", [5], [4]),
+    ("an id that is not declared should be −1", [5], [7, 2]),
+    ("an id below all declared ones should be −1", [1], [7, 2]),
+    ("an id above all declared ones should be −1", [99], [7, 2]),
+    ("ids may start at 0", [0, 1], [0, 1]),
+    ("ids may be negative", [-5, 3], [3, -5]),
+    ("ids may be negative, −1 too", [-1], [4, -1]),
+    ("a negative id that is not declared should be −1", [-1], [0, 1]),
+    ("ids may be far below 0", [-(10**12), -3], [3, -(10**12)]),
+    ("ids may be large", [10**12], [3, 10**12]),
+    ("large ids that differ by little should be told apart", [2**53, 2**53 + 1], [2**53, 2**53 + 1]),
+    ("large ids should not be cut to 32 bits", [2**32 + 3], [2**32 + 4, 3]),
+    ("every object should get its own label", [2, 90, 7, 5, 2], [7, 2, 90]),
+    *(
+        ("ids that end in the same digits should be told apart", [7, 7 + 10**k, 7 + 2 * 10**k], [7 + 10**k, 7])
+        for k in range(1, 10)
+    ),
+    *(
+        ("ids that end in the same bits should be told apart", [7, 7 + 2**k, 7 + 3 * 2**k], [7 + 2**k, 7])
+        for k in (7, 8, 10, 12, 16, 20, 24, 31, 48)
+    ),
+]
+
+
 @fix("9.5", "labels_of", stub=SHIPPED, minutes=15, difficulty=2)
 def labels_of(draw: Draw) -> Iterator[Case]:
     """Oracle: each object's id is looked up in the list of declared ids."""
@@ -290,34 +322,7 @@ def labels_of(draw: Draw) -> Iterator[Case]:
         labels = [declared.index(one) + 1 if one in declared else -1 for one in category_ids.tolist()]
         return torch.tensor(labels, dtype=torch.int64, device=category_ids.device)
 
-    for says, ids, categories in [
-        ("the first declared category should be 1, since 0 is background", [4], [4]),
-        ("the second declared category should be 2", [9], [4, 9]),
-        ("the file's order should count, not the ids' size", [2], [7, 2]),
-        ("gaps between ids should not matter", [90], [1, 90]),
-        ("an id that is not declared should be −1", [5], [7, 2, 90]),
-        ("an id that is not declared should be −1", [5], [4]),
-        ("an id that is not declared should be −1", [5], [7, 2]),
-        ("an id below all declared ones should be −1", [1], [7, 2]),
-        ("an id above all declared ones should be −1", [99], [7, 2]),
-        ("ids may start at 0", [0, 1], [0, 1]),
-        ("ids may be negative", [-5, 3], [3, -5]),
-        ("ids may be negative, −1 too", [-1], [4, -1]),
-        ("a negative id that is not declared should be −1", [-1], [0, 1]),
-        ("ids may be far below 0", [-(10**12), -3], [3, -(10**12)]),
-        ("ids may be large", [10**12], [3, 10**12]),
-        ("large ids that differ by little should be told apart", [2**53, 2**53 + 1], [2**53, 2**53 + 1]),
-        ("large ids should not be cut to 32 bits", [2**32 + 3], [2**32 + 4, 3]),
-        ("every object should get its own label", [2, 90, 7, 5, 2], [7, 2, 90]),
-        *(
-            ("ids that end in the same digits should be told apart", [7, 7 + 10**k, 7 + 2 * 10**k], [7 + 10**k, 7])
-            for k in range(1, 10)
-        ),
-        *(
-            ("ids that end in the same bits should be told apart", [7, 7 + 2**k, 7 + 3 * 2**k], [7 + 2**k, 7])
-            for k in (7, 8, 10, 12, 16, 20, 24, 31, 48)
-        ),
-    ]:
+    for says, ids, categories in DECLARED:
         yield case(says, oracle, torch.tensor(ids), torch.tensor(categories))
     nothing = torch.zeros(0, dtype=torch.int64)
     yield case("no objects should give [0]", oracle, nothing, torch.tensor([7, 2]))
