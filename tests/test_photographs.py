@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from course_lib.data import VOCFolder
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("COURSE_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
@@ -48,3 +50,16 @@ OTHERS = [("01", "bccd"), *((lesson, folder) for lesson in ("05", "07", "09") fo
 @pytest.mark.parametrize("lesson, folder", OTHERS)
 def test_every_lesson_that_takes_photographs(lesson, folder, monkeypatch):
     assert f"{folder}/" in run_on(lesson, folder, monkeypatch)
+
+
+def test_lesson_9_counts_the_objects_of_the_test_pictures():
+    cells = nbformat.read(ROOT / "notebooks" / "09_real_photographs.ipynb", as_version=4).cells
+    (source,) = [cell.source for cell in cells if cell.id == "kinds-of-errors"]
+    for folder in ("bccd", "micro"):
+        if not (SHARED / folder).is_dir():
+            pytest.skip(
+                f"no photographs: the folder {folder} lies neither beside the project nor in COURSE_SHARED_DATA"
+            )
+        test = VOCFolder(SHARED / folder, "test", size=(64, 64), quiet=True)
+        objects = sum(int((~target["difficult"]).sum()) for target in test.targets)
+        assert f'"{folder}": {objects}' in source  # the lesson prints them beside shares of them

@@ -41,26 +41,20 @@ def finer_map(settings: dict, seed: int, device: str = "cpu") -> dict:
     limits = {"classification": classification(settings), "score_threshold": SCORE_THRESHOLD}
     shapes = level_shapes(FINE_SIDES)  # four levels from the backbone, one behind it
     model = SSD(backbone, num_classes, shapes, (128, 128), EXTRA[:1], head="sigmoid", **limits)
-    counted = {"boxes": float(count_boxes(model, pictures)), "R": start(model, pictures, num_classes, settings)}
+    counted = start(model, pictures, num_classes, settings)
     placed = Placed(model, device)
     train(placed, pictures, settings["steps"], BATCH, lr=settings["lr"], seed=seed)
     return ap_scores(detect_all(placed, val), val.targets, num_classes) | counted
 
 
 @torch.no_grad()
-def count_boxes(model: nn.Module, pictures: VOCFolder) -> int:
-    """Default boxes on one picture."""
-    return len(model([pictures[0][0]])["boxes"])
-
-
-@torch.no_grad()
-def start(model: nn.Module, pictures: VOCFolder, num_classes: int, settings: dict) -> float:
-    """R = negatives per positive × classes, counted on all pictures; cross-entropy starts at the base rate 1 / (1 + R)."""
+def start(model: nn.Module, pictures: VOCFolder, num_classes: int, settings: dict) -> dict[str, float]:
+    """Boxes of a picture, and R = negatives per positive × classes on all pictures; cross-entropy starts at 1 / (1 + R)."""
     boxes = model([pictures[0][0]])["boxes"]
     classes, _ = batch_targets(pictures.targets, boxes)
     ratio = num_classes * per_positive(list(classes))
     set_prior(model.classify, 1 / (1 + ratio) if settings["loss"] == "cross-entropy" else settings["prior"])
-    return ratio
+    return {"boxes": float(len(boxes)), "R": ratio}
 
 
 def continued(settings: dict, seed: int, device: str = "cpu") -> dict:
@@ -126,7 +120,7 @@ def on_photographs(settings: dict, seed: int, device: str = "cpu") -> dict:
         return SSD(base("crops"), count, shapes, size, EXTRA, "sigmoid", classification, **LIMITS)
 
     model = detector(classification(settings))
-    ratio = start(model, pictures, len(val.class_names), settings)
+    ratio = start(model, pictures, len(val.class_names), settings)["R"]
     how = {"epochs": EPOCHS, "batch": SIXTEEN, "lr": settings["lr"], "patience": 0, "seed": seed, "augment": True}
     how |= {"freeze_norm": False, "bf16": False, "compile": False}
     with tempfile.TemporaryDirectory() as out:
