@@ -1,7 +1,7 @@
 """Checkers of lesson 6: a first loss, asymmetric loss, a focal loss that shipped, a balanced prior, who pays."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -87,6 +87,23 @@ def _log_yes(z: float) -> float:
     return -math.log1p(math.exp(-z))
 
 
+EASY = "an easy answer should cost little, and exactly that little"
+TURNED = "the numbers of the logits may lie in memory in another order (transposed)"
+
+
+def relative(oracle: Callable) -> Callable:
+    """A judge for one number that may be tiny: within 2 % of the oracle's in float64, however small."""
+
+    def judge(result: object, logits: Tensor, *others: object) -> str | None:
+        right = oracle(logits.double(), *others)
+        if not isinstance(result, Tensor) or result.shape != right.shape:
+            return f"the result should be a tensor of shape {list(right.shape)}"
+        yours, right = result.item(), right.item()
+        return None if abs(yours - right) <= 0.02 * right else f"yours gives {yours:.3g}, right is {right:.3g}"
+
+    return judge
+
+
 STRONG_CLASSES = [
     [200.0, -200, 1, -1],
     [-200, 200, -3, 2],
@@ -110,7 +127,9 @@ ASYMMETRIC = [
     ),
     ("a no with less than the margin should cost 0", [[-4.0]], [0], 1.0, 0.5, 0.05),
     ("a no with less than the margin should cost 0, whatever gamma_negative", [[-4.0]], [0], 1.0, 0.0, 0.05),
+    ("a no with less than the margin should have no gradient either", [[-1.0]], [0], 1.0, 0.0, 0.5),
     ("a small margin should count, too", [[-4.0]], [0], 1.0, 0.0, 0.005),
+    ("with a tiny margin a very wrong no should be precise as well", [[16.0]], [0], 2.0, 2.0, 1e-6),
     ("the margin should leave a yes alone", [[-1.0]], [1], 0.0, 0.0, 0.5),
     ("with margin 0 no probability should be lowered", [[-1.0]], [0], 2.0, 0.5, 0.0),
     ("with margin 0 a very wrong no should cost its whole logit", [[200.0]], [0], 2.0, 1.0, 0.0),
@@ -154,6 +173,10 @@ def asymmetric_loss(draw: Draw) -> Iterator[Case]:
 
     for says, rows, classes, *numbers in ASYMMETRIC:
         yield case(says, oracle, *given(rows, classes, *numbers))
+    for z, label, *gammas in ((-6.0, 0, 1.0, 2.0), (-9.0, 0, 1.0, 0.5), (8.0, 1, 0.5, 1.0)):
+        yield judged(EASY, relative(oracle), *given([[z]], [label], *gammas, 0.0))
+    turned = draw.normal(6, 5, scale=2).T
+    yield case(TURNED, oracle, turned, draw.integers(5, low=-1, high=7), 2.0, 0.5, 0.1)
     yield case("no boxes should give [0]", oracle, torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), 1.0, 2.0, 0.05)
     for m, n, *numbers in ((2, 3, 0.0, 4.0, 0.05), (5, 3, 2.0, 0.5, 0.0), (7, 2, 5.0, 2.0, 0.3), (4, 5, 0.5, 5.0, 0.1)):
         classes = draw.integers(m, low=-1, high=n + 1)
@@ -214,18 +237,11 @@ def shipped_focal_loss(draw: Draw) -> Iterator[Case]:
             out.append(costs)
         return logits.new_tensor(out).reshape(logits.shape)
 
-    def small(result: object, logits: Tensor, answers: Tensor, gamma: float, alpha: float) -> str | None:
-        right = oracle(logits.double(), answers, gamma, alpha)
-        if result.shape != right.shape:
-            return f"the result should have shape {list(right.shape)}, yours has {list(result.shape)}"
-        yours, right = result.item(), right.item()
-        return None if abs(yours - right) <= 0.02 * right else f"yours gives {yours:.3g}, right is {right:.3g}"
-
     for says, rows, answers, gamma, alpha in FOCAL:
         yield case(says, oracle, torch.tensor(rows), torch.tensor(answers), gamma, alpha)
-    for z in (8.0, 12.0):
-        says = "an easy answer should cost little, and exactly that little"
-        yield judged(says, small, torch.tensor([[z]]), torch.tensor([[1]]), 0.5, 0.25)
+    for z, answer in ((8.0, 1), (12.0, 1), (-8.0, 0), (-10.0, 0)):
+        yield judged(EASY, relative(oracle), torch.tensor([[z]]), torch.tensor([[answer]]), 0.5, 0.25)
+    yield case(TURNED, oracle, draw.normal(6, 5, scale=2).T, draw.integers(5, 6, low=-1, high=2), 2.0, 0.25)
     yield case(
         "no boxes should give [0, n]", oracle, torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), 2.0, 0.25
     )
@@ -285,6 +301,7 @@ def balanced_prior(draw: Draw) -> Iterator[Case]:
     yield held("a tiny prior should be precise as well", 1e6, 0.0, 0.05)
     yield held("a tiny prior with a small gamma should be precise as well", 1e6, 0.1, 0.05)
     yield held("a large gamma should work", 1e6, 5.0, 0.05)
+    yield held("a gamma near 0 should work", 1e5, 0.02, 0.4)
     for _ in range(6):
         power, gamma, share = (float(draw.uniform(1, low=a, high=b)) for a, b in ((-1, 6), (0, 5), (0.05, 0.95)))
         yield held("any ratio, gamma and alpha should work", round(10**power, 1), round(gamma, 2), round(share, 2))
@@ -315,9 +332,12 @@ def payers(draw: Draw) -> Iterator[Case]:
         ("boxes without a loss should not be counted", [0.0, 5.0], [1.0]),
         ("where nobody pays, nobody should be needed", [0.0, 0.0], [1.0]),
         ("every share should get its number", [1.0, 4.0, 2.0, 1.0], [1.0, 0.25, 0.75]),
-        ("tiny losses should count like large ones", [2.0**-40, 2.0**-41, 2.0**-41], [0.75]),
+        ("tiny losses should count like large ones", [2.0**-60, 2.0**-61, 2.0**-61], [0.75]),
+        ("share 1 should need every box that pays, however little", [2.0**21, 1.0, 0.0, 0.0], [1.0]),
     ]:
         yield case(says, oracle, *given(losses, shares))
+    precise = torch.tensor([1.0, 2.0**-40, 0.0, 0.0], dtype=torch.float64)
+    yield case("float64 losses should be added in float64", oracle, precise, torch.tensor([1.0], dtype=torch.float64))
     yield case("without boxes nobody should be needed", oracle, torch.zeros(0), torch.tensor([0.0, 0.5, 1.0]))
     yield case("without shares there should be no numbers", oracle, torch.tensor([1.0, 3]), torch.zeros(0))
     for m, k in ((5, 3), (12, 4), (60, 7)):

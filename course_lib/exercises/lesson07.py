@@ -58,6 +58,7 @@ predict(
             "that is the finest level alone; the four above it have anchors as well",
         ),
         (_cells(*FULL), "those are the cells; how many anchors does one cell have?"),
+        (_cells(*FULL) * PER_CELL / 1000, "right, if that point parts the thousands: leave it out"),
         (
             _cells(*FULL) * 3,
             "a cell has three sizes and three aspect ratios, and every pair of them is an anchor",
@@ -119,6 +120,9 @@ PATHS = [
     ("a large number should reach every coarser map", [[9.0, 0, 0, 0, 0]], [[0.0, 0, 0]], [[0.0, 1]], [[0.5]]),
     ("outside the map there is nothing, no other number either", [[-4000.0, -2000, -7000]], [[1.0, 2]]),
     ("outside the map there is nothing, no other number either", [[-4e7, -2e7, -7e7]], [[1.0, 2]]),
+    ("outside the map there is nothing, not even the smallest of the numbers given", [[5.0]], [[-9.0]], [[0.0]]),
+    ("outside the map there is nothing, not even the smallest of the numbers given", [[-5.0]], [[-5.0]], [[0.0]]),
+    ("outside the map there is nothing, not even the smallest of the numbers given", *[[[-5.0]]] * 3, [[0.0]]),
     ("there may be any number of maps", *([[float(k)]] for k in (1, 2, 4, 8, 16, 32, 64, 128))),
     ("each new map should be made from the new one before it", [[4.0, 0, 0]], [[0.0, 3]], [[1.0]]),
     ("sides may be odd", [[1.0, 8, 2], [6, -3, 4]], [[0.5, 1.5]]),
@@ -162,6 +166,8 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
     yield case("no pictures should give maps [0, C, H, W]", oracle, pyramid(0, 3, 5, 4, 3))
     yield case("channels should be kept apart", oracle, pyramid(1, 2, 3, 2, 2))
     yield case("pictures should be kept apart", oracle, pyramid(2, 1, 2, 3, 2))
+    apart = [torch.tensor([5.0, -9]).reshape(2, 1, 1, 1), torch.zeros(2, 1, 1, 1)]
+    yield case("pictures should be kept apart", oracle, apart)
     # More than 24 numbers: the slopes of fewer are asked for, and they need numbers in order.
     turned = [one.contiguous(memory_format=torch.channels_last) for one in pyramid(2, 2, 2, 3, 2)]
     yield case("the numbers of a map may lie in memory in another order (channels last)", oracle, turned)
@@ -191,7 +197,10 @@ RESCUES = [
     ("an object that overlaps nothing should get no anchor", [[0.0]]),
     ("an object that overlaps nothing should get no anchor", [[0.0, 0.0]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.25], [0.375]]),
-    ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.875], [0.625]]),
+    (
+        "of two objects with the same best anchor the one with the larger overlap should get it, rescued or not",
+        [[0.875], [0.625]],
+    ),
     ("of two objects that claim one anchor with equal overlaps the first should get it", [[0.25], [0.25]]),
     (
         "of two objects that claim one anchor the one with the larger overlap should get it, by however little",
@@ -266,9 +275,16 @@ def match_with_rescue(draw: Draw) -> Iterator[Case]:
     yield case("without objects and anchors the result should be [0]", oracle, torch.zeros(0, 0))
     turned = torch.tensor([[0.75, 0.25], [0.5, 0.125], [0.0, 0.375]]).T
     yield case("the numbers of the table may lie in memory in another order (transposed)", oracle, turned)
-    for rows in ([[0.75, 0.4999999999]], [[0.25, 0.2499999999]], [[0.25], [0.2500000001]]):
-        says = "float64 overlaps that differ by very little should be told apart"
-        yield case(says, oracle, torch.tensor(rows, dtype=torch.float64))
+    for rows, names in (
+        ([[0.75, 0.4999999999]], "0.5 and 0.4999999999"),
+        ([[0.25, 0.2499999999]], "0.25 and 0.2499999999"),
+        ([[0.25], [0.2500000001]], "0.25 and 0.2500000001"),
+    ):
+        yield case(
+            f"float64 overlaps that differ by very little should be told apart ({names})",
+            oracle,
+            torch.tensor(rows, dtype=torch.float64),
+        )
     lost = table(4, 7, 30)
     lost[2] = 0
     yield case("an object that overlaps nothing should leave all anchors to the others", oracle, lost)
@@ -387,7 +403,7 @@ def level_of(draw: Draw) -> Iterator[Case]:
 # Arguments of 7.5: what should hold; x, groups, eps, and where they matter weight and bias.
 FAR = [[[[10000.0, 10002]], [[10004, 10006]]]]
 GROUPS = [
-    ("two channels in two groups: a group of one number should give the bias", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
+    ("two channels in two groups: a group of one number should give the bias (`groups` counts groups, not their channels)", [[[[7.0]], [[2]]]], 2, 0.25, [2.0, 3], [0.5, -1]),
     ("where eps is small, mean 0 and variance 1 (divided by the count) should come out", [[[[1.0, 5]]]], 1, 1e-5),
     ("eps should stand inside the root, added to the variance", [[[[1.0, 5]]]], 1, 5.0),
     ("the variance should be divided by the count, not by one less", [[[[0.0, 0, 8]]]], 1, 4.0),

@@ -179,13 +179,13 @@ class Plan:
         total = _total(one, args)
         for k in self.exercise.gradient:
             for tensor in tensors(args[k]):
-                for flat, at in enumerate(numpy.ndindex(*tensor.shape)):
-                    kept = tensor.view(-1)[flat].item()
-                    tensor.view(-1)[flat] = kept + step
+                for at in numpy.ndindex(*tensor.shape):
+                    kept = tensor[at].item()
+                    tensor[at] = kept + step
                     above = (_total(one, args) - total) / step
-                    tensor.view(-1)[flat] = kept - step
+                    tensor[at] = kept - step
                     below = (total - _total(one, args)) / step
-                    tensor.view(-1)[flat] = kept
+                    tensor[at] = kept
                     yield f"{list(at)} of {self.names[k]}", below, above
 
 

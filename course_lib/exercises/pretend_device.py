@@ -38,6 +38,9 @@ class PretendDevice(torch.overrides.TorchFunctionMode):
         result = func(*args, **kwargs)
         if there and here and name not in _MIXES_FREELY:
             self.problem = self.problem or f"{name} mixes a new CPU tensor with the input"
+        if name in ("__getitem__", "__setitem__") and _memory(args[0]) not in self.there:
+            if any(t.dim() > 0 and _memory(t) in self.there for t in tensors([args[1]])):
+                self.problem = self.problem or f"{name} looks up the input's numbers in a new CPU tensor"
         if name == "numpy" and there:
             self.problem = self.problem or "numpy() works on the CPU only"
         if back or sent and used:

@@ -1111,3 +1111,50 @@ def shipped_alpha_falsy(logits, answers, gamma, alpha):
     if alpha:
         cost = cost * torch.where(answers == 1, alpha, 1 - alpha)
     return torch.where(answers >= 0, cost, 0.0)
+
+
+# --- found by a white-box attack: nearly right, and far off where an answer is easy or a margin is tiny -----------------
+
+
+@wrong("6.2", "easy weights cut off at 1e-3", says="an easy answer should cost little")
+def asymmetric_cut_off(logits, classes, gamma_positive, gamma_negative, margin):
+    low, high = F.logsigmoid(logits), F.logsigmoid(-logits)
+    kept = torch.logaddexp(high, torch.full_like(logits, margin).log()).clamp(max=0)
+    no = -((low.exp() - margin).clamp(min=1e-3) ** gamma_negative) * kept
+    return _both(logits, classes, _yes(logits, gamma_positive), no)
+
+
+@wrong("6.2", "the zeros below the margin hide their slope", says="the gradient", only_behaviour=True)
+def asymmetric_hidden_slope(logits, classes, gamma_positive, gamma_negative, margin):
+    no = _no(logits, gamma_negative, margin)
+    no = torch.where(logits.sigmoid() <= margin, -F.logsigmoid(-logits), no)
+    no.data[logits.sigmoid() <= margin] = 0
+    return _both(logits, classes, _yes(logits, gamma_positive), no)
+
+
+@wrong("6.2", "1 − p as a difference where there is a margin", says="with a tiny margin")
+def asymmetric_difference(logits, classes, gamma_positive, gamma_negative, margin):
+    low = (logits.sigmoid() - margin).clamp(min=1e-30)
+    log = torch.log1p(-low) if margin > 0 else F.logsigmoid(-logits)
+    return _both(logits, classes, _yes(logits, gamma_positive), -(low**gamma_negative) * log)
+
+
+@wrong("6.3", "the clamp kept for the weight of a no", says="an easy answer should cost little")
+def shipped_half_clamped(logits, answers, gamma, alpha):
+    low, high = F.logsigmoid(logits), F.logsigmoid(-logits)
+    yes = -alpha * (gamma * high).exp() * low
+    no = -(1 - alpha) * logits.sigmoid().clamp(min=1e-4) ** gamma * high
+    return torch.where(answers == 1, yes, torch.where(answers == 0, no, 0.0))
+
+
+@wrong("6.3", "a new table is looked up with the answers", says="device", only_behaviour=True)
+def shipped_looked_up(logits, answers, gamma, alpha):
+    z = torch.where(answers == 1, logits, -logits)
+    weight = torch.tensor([1 - alpha, alpha, 0.0], dtype=logits.dtype)[answers]
+    return -weight * (gamma * F.logsigmoid(-z)).exp() * F.logsigmoid(z)
+
+
+@wrong("6.5", "a tolerance against rounding", says="share 1 should need every box that pays")
+def payers_tolerant(losses, shares):
+    paid = torch.cat([losses.new_zeros(1), losses.sort(descending=True).values.cumsum(0)])
+    return torch.searchsorted(paid, (shares * paid[-1] * (1 - 1e-6)).to(paid))

@@ -2062,3 +2062,12 @@ _wrong_deviation("cut off at five deviations", "far from all others", lambda c, 
 _wrong_deviation("a variance of at least a millionth", "eps counts", lambda c, v, e: c / (v.clamp(min=1e-6) + e).sqrt())
 _wrong_deviation("eps, and a small number besides", "eps counts", lambda c, v, e: c / ((v + e).sqrt() + 1e-5))
 _wrong_deviation("an eps of at least 1e-5", "eps counts", lambda c, v, e: c / (v + max(e, 1e-5)).sqrt())
+
+
+@wrong("7.2", "padded with a number below all that are given", says="not even the smallest of the numbers given")
+def bottom_up_padded_low(maps):
+    low = min((float(one.min()) for one in maps if one.numel()), default=0.0) - 1
+    new = [maps[0]]
+    for given in maps[1:]:
+        new.append(given + F.max_pool2d(F.pad(new[-1], (1, 1, 1, 1), value=low), 3, 2))
+    return new
