@@ -1,6 +1,7 @@
 """Exercises stand in the lessons as design §4 says, and Run All finishes whatever the reader wrote."""
 
 import ast
+import builtins
 import re
 from contextlib import suppress
 
@@ -108,6 +109,34 @@ def test_solution_passes_its_checker_with_fresh_inputs(exercise):
     for seed in (0, 11, 12, 13):
         result = framework.evaluate(framework.find(exercise.number), namespace[exercise.answer], seed)
         assert result.state == framework.CORRECT, result.message
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """The names that some code makes (assigns, imports, defines), and those that it reads."""
+    made, read = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.arg):
+            made.add(node.arg)
+        elif isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else made).add(node.id)
+    return made, read
+
+
+@each(*PROMISED)
+def test_solution_can_be_pasted_into_the_lesson(exercise):
+    cell = tagged(solutions_of(exercise), f"exercise-{exercise.number}")
+    made, read = names(cell.source)
+    known = set(dir(builtins)).union(*(names(one.source)[0] for one in lesson_of(exercise).code))
+    assert read <= made | known, f"the lesson has no {', '.join(sorted(read - made - known))}"
+
+
+def test_a_missing_name_is_noticed():
+    made, read = names("def f(x, *, k=3):\n    y = math.log(x)\n    return [y + z + k for z in range(3)]")
+    assert (made, read) == ({"f", "x", "k", "y", "z"}, {"math", "x", "y", "z", "k", "range"})
 
 
 def constant(statement: ast.stmt) -> bool:
