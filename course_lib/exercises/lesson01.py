@@ -138,7 +138,11 @@ def balanced_l1(draw: Draw) -> Iterator[Case]:
         return true + torch.tensor([errors]), true
 
     yield case("a perfect box should cost 0", oracle, *pair(0, 0, 0, 0))
-    yield case("below 1 pixel the logarithm's branch counts", oracle, *pair(0.5, 0, 0, 0))
+    yield case(
+        "below 1 pixel the logarithm's branch counts (the four errors are summed, not averaged)",
+        oracle,
+        *pair(0.5, 0, 0, 0),
+    )
     yield case("from 1 pixel on the loss should rise by 1.5 a pixel, without a jump", oracle, *pair(0, 0, 4, 0))
     yield case("an error to the left should cost as much as one to the right", oracle, *pair(0, -2, 0.25, -0.75))
     for error in (1, -1):
@@ -206,6 +210,7 @@ def twin(draw: Draw) -> Iterator[Case]:
     yield judged(says, judge, torch.tensor([[[2, -1, 0.5, -6, -0.5]]]))
     yield judged(says, judge, torch.tensor([[[2, -3, 3, 0.2, 0, 0.1]], [[2, -3, 0, 0.4, 3.2, 0.3]]]))
     yield judged(says, judge, torch.tensor([[[2, 3, -3, 0.2, 0, 0.1]], [[2, -3, 0.4, 0, 0.3, 3.2]]]))
+    yield judged(says, judge, torch.tensor([[[0, 2, 2.5, 0]], [[0, 2, 0, 2.5]]]))
     yield judged(says, judge, blob(1, 1, 5, 0, 0))
     yield judged(says, judge, blob(1, 7, 1, 6, 0))
     yield judged(says, judge, blob(2, 1, 11, 0, 4))

@@ -124,7 +124,12 @@ QUALITIES = [
     ("large logits should stay finite, and cost in full", [-200.0, 150.0], 2, 0.5),
     ("quality 0 is a plain no", [1.0], 1, 0.0),
     ("a low quality should count as it is", [1.0], 1, 0.25),
-    ("with a single class, too, background should cost something", [1.0], 0, 0.7),
+    (
+        "with a single class, too, background should cost something, and wants 0 whatever its quality says",
+        [1.0],
+        0,
+        0.7,
+    ),
     ("with a single class, too, a box that is not asked should cost 0", [1.0], -1, 0.7),
 ]
 
@@ -264,6 +269,7 @@ def best_threshold(draw: Draw) -> Iterator[Case]:
     yield case(
         "only scores that occur can be chosen, with all their digits", oracle, *given([0.98765, 0.00123], "-+", 1)
     )
+    yield case("scores may be very near to each other", oracle, *given([0.903, 0.901], "+-", 1))
     yield case("a score of 0 may be the threshold, too", oracle, *given([0.0], "+", 1))
     falling = [0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
     yield case("two thresholds with the same F1 should give the higher one", oracle, *given(falling, "-+++--+", 5))

@@ -194,7 +194,7 @@ RESCUES = [
     ("an object's best anchor should be its own, however small the overlap", [[0.125]]),
     ("an object's best anchor should be its own, however small the overlap", [[1e-5]]),
     ("an object's best anchor should be its own, however small the overlap", [[1e-30]]),
-    ("an object that overlaps nothing should get no anchor", [[0.0]]),
+    ("an object that overlaps nothing should get no anchor, and an anchor below 0.4 be background (−1)", [[0.0]]),
     ("an object that overlaps nothing should get no anchor", [[0.0, 0.0]]),
     ("of two objects that claim one anchor the one with the larger overlap should get it", [[0.25], [0.375]]),
     (
@@ -390,6 +390,9 @@ def level_of(draw: Draw) -> Iterator[Case]:
         yield case("on a boundary the box should get the coarser level", oracle, far, size, level, 0, 12)
         flat = torch.stack([sides * 0 + 16, sides * 0, 16 + sides * 4, sides], dim=1)
         yield case("on a boundary the box should get the coarser level", oracle, flat, size, level, 0, 12)
+    for side, size, level in ((24.0, 12.0, 3), (9.0, 9.0, 3), (9.0, 18.0, 4), (272.0, 34.0, 4)):
+        says = "on a boundary the box should get the coarser level, also where the logarithm of the size is no whole number"
+        yield case(says, oracle, torch.tensor([[0, 0, side, side]]), size, level, 0, 9)
     for n, size, level, lowest, highest in (
         (3, 20.0, 4, 2, 6),
         (6, 10.0, 3, 1, 5),

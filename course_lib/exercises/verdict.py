@@ -110,7 +110,7 @@ def _plain_faults(plan: Plan, i: int, seen: dict) -> Iterator[tuple[int, str]]:
 def _manners(plan: Plan, i: int, output: dict) -> Iterator[str]:
     """What is wrong with a result whose numbers may be right: it asks for a gradient, or changes the dtype."""
     if True in each(output, "grad"):
-        yield "the result should not require a gradient where no input does"
+        yield "the result should not require a gradient where no input does (a tensor made anew is cut off from the inputs)"
     floats = {str(t.dtype).removeprefix("torch.") for t in tensors(plan.cases[i].args) if t.is_floating_point()}
     other = [d for d in each(output, "dtype") if "float" in d and d not in floats]
     if plan.cases[i].judge and plan.exercise.dtype and floats and other:

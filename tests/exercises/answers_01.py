@@ -1624,3 +1624,15 @@ def flip_once(image, boxes):
 def read_yolo_twenty(text, size):
     rows = _parse(text)[:20]
     return _result(_corners(rows) * torch.tensor([size[1], size[0]] * 2), rows)
+
+
+@wrong(
+    "1.3", "the strongest position of the first channel swapped with the first or last", says="pool to the same numbers"
+)
+def twin_first_channel_swapped(features):
+    flat = features.flatten(1)
+    strongest = flat[0].argmax().item()
+    other = 0 if strongest else flat.shape[1] - 1
+    order = list(range(flat.shape[1]))
+    order[strongest], order[other] = other, strongest
+    return flat[:, order].reshape(features.shape)

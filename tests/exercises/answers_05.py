@@ -1191,3 +1191,15 @@ def gate_above_zero(scores, hits, objects):
 @wrong("5.5", "scores below one twentieth dropped first", says="yours gives")
 def gate_twentieth(scores, hits, objects):
     return gate_loop(scores[scores >= 0.05], hits[scores >= 0.05], objects)
+
+
+@wrong("5.5", "thresholds on a grid of hundredths, snapped to a score", says="very near to each other")
+def best_threshold_grid(scores, hits, objects):
+    best = None
+    for step in range(100, -1, -1):
+        passing = scores >= step / 100
+        if passing.any():
+            value = 2 * (passing & hits).sum().item() / (passing.sum().item() + objects)
+            if best is None or value > best[1]:
+                best = (scores[passing].min().item(), value)
+    return best or (1.0, 0.0)

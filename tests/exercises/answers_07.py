@@ -1157,6 +1157,12 @@ def level_torchvision(boxes, canonical_size, canonical_level, lowest, highest):
 
 @right("7.4", "the logarithms of width and height, added up")
 def level_logarithms(boxes, canonical_size, canonical_level, lowest, highest):
+    width, height = ((boxes[:, 2:] - boxes[:, :2]) / canonical_size).log2().unbind(dim=1)
+    return torch.clamp(torch.floor((width + height) / 2) + canonical_level, min=lowest, max=highest).to(torch.int64)
+
+
+@wrong("7.4", "a difference of two logarithms", says="on a boundary the box should get the coarser level")
+def level_difference(boxes, canonical_size, canonical_level, lowest, highest):
     width, height = (boxes[:, 2:] - boxes[:, :2]).log2().unbind(dim=1)
     steps = (width + height) / 2 - math.log2(canonical_size)
     return torch.clamp(torch.floor(steps) + canonical_level, min=lowest, max=highest).to(torch.int64)
