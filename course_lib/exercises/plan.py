@@ -168,8 +168,9 @@ class Plan:
                 self.expected.append(snapshot(near.oracle(*clone(near.args))))
 
     def inputs(self, index: int) -> str:
-        """The arguments of a case, as a reader can retype them: with all digits that a float32 holds."""
-        shown = (f"{name} = {show(arg, 7)}" for name, arg in zip(self.names, self.cases[index].args, strict=False))
+        """The arguments of a case, as a reader can retype them: with all digits of a float32, and most of a float64."""
+        pairs = zip(self.names, self.cases[index].args, strict=False)
+        shown = (f"{name} = {show(arg, 12 if _doubles(arg) else 7)}" for name, arg in pairs)
         return "for " + ", ".join(shown)
 
     def slopes(self, i: int) -> Iterator[tuple[str, float, float]]:
@@ -193,6 +194,11 @@ def _total(one: Case, args: tuple) -> float:
     """What the gradient is taken of: the oracle's numbers, added up with unequal weights."""
     floats = [t for t in tensors(one.oracle(*clone(args))) if t.is_floating_point()]
     return sum(float((t.double() * weights_for(t.double())).sum()) for t in floats)
+
+
+def _doubles(arg: object) -> bool:
+    """Whether an argument holds a float64 tensor."""
+    return any(one.dtype == torch.float64 for one in tensors(arg))
 
 
 def is_empty(args: object) -> bool:

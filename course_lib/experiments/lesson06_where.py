@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from course_lib.average_precision import detect_all
 from course_lib.data import VOCFolder, load
+from course_lib.data.transforms import GREY
 from course_lib.default_boxes import level_shapes
 from course_lib.experiments import data_check
 from course_lib.experiments.checkpoints import LIMITS
@@ -39,22 +40,17 @@ class OnCanvas(Sequence):
         self.pictures, self.size = pictures, pictures[0][0].shape[-1]
         generator = torch.Generator().manual_seed(0)
         self.corners = torch.randint(self.size + 1, (len(pictures), 2), generator=generator)
+        pairs = zip(pictures.targets, self.corners, strict=True)
+        self.targets = [target | {"boxes": target["boxes"] + corner.repeat(2)} for target, corner in pairs]
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict]:
         """One (image [3, 2 H, 2 W], target)."""
-        image, target = self.pictures[index]
         x, y = self.corners[index].tolist()
-        canvas = F.pad(image, (x, self.size - x, y, self.size - y), value=0.5)
-        return canvas, target | {"boxes": target["boxes"] + self.corners[index].repeat(2)}
-
-    @property
-    def targets(self) -> list[dict[str, Tensor]]:
-        """All targets, boxes in pixels of the canvas."""
-        pairs = zip(self.pictures.targets, self.corners, strict=True)
-        return [target | {"boxes": target["boxes"] + corner.repeat(2)} for target, corner in pairs]
+        image = F.pad(self.pictures[index][0], (x, self.size - x, y, self.size - y), value=GREY)
+        return image, dict(self.targets[index])
 
 
 def finer_map(settings: dict, seed: int, device: str = "cpu") -> dict:
