@@ -138,8 +138,8 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float = 2.0, alpha: float
     check_class_scores(logits, classes, largest=logits.shape[-1])
     yes = torch.arange(1, logits.shape[-1] + 1, device=logits.device) == classes[..., None]
     wrong = torch.where(yes, -logits, logits)  # how strongly the wrong answer is given
-    log_p, log_factor = F.logsigmoid(-wrong), gamma * F.logsigmoid(wrong)  # log p, log (1 − p)^γ
-    losses = -log_factor.exp() * log_p
+    log_p = F.logsigmoid(-wrong)
+    losses = -(gamma * (log_p + wrong)).exp() * log_p  # (1 − p)^γ as a power of e; log (1 − p) = log p + wrong
     if alpha is not None:
         losses = losses * torch.where(yes, alpha, 1 - alpha)
     return losses.sum(dim=-1).masked_fill(classes < 0, 0)
