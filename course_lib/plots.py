@@ -178,10 +178,13 @@ def examples(pictures: Sequence, *numbers: int, objects: int = 1) -> list[int]:
     return chosen
 
 
+HIDING = 0.4  # a label over a larger share of a box hides the object
+
+
 def place_labels(
     boxes: Sequence[Sequence[float]], sizes: Sequence[tuple[float, float]], width: float, height: float
 ) -> list[tuple[float, float]]:
-    """Where labels go: inside the picture, inside their own box where they fit, and not on one another where that is possible.
+    """Where labels go: inside the picture, not on one another, and not over most of an object, as far as there is room.
 
     Args:
         boxes: (x1, y1, x2, y2), y downwards.
@@ -189,7 +192,8 @@ def place_labels(
         width, height: of the picture.
 
     Returns:
-        The upper left corner of each label, in the order of the boxes. The smallest box chooses first.
+        The upper left corner of each label, in the order of the boxes. The smallest box chooses first, and takes a place
+        inside itself where it can.
     """
 
     def shared(a: tuple, b: tuple) -> float:
@@ -204,13 +208,16 @@ def place_labels(
         steps = max(1, min(8, int((y2 - y1) / max(h, 1e-9))))
         down = [y1 + k * (y2 - y1 - h) / max(steps - 1, 1) for k in range(steps)] if y2 - y1 >= h else []
         inside = [(x, y) for y in down for x in across] if x2 - x1 >= w else []
-        outside = [(x, y) for y in (y1 - h, y2, *down) for x in (x1, x2 - w, x1 - w, x2)]
+        outside = [(x, y) for y in (y1 - h, y2) for x in (x1, x2 - w)]
+        outside += [(x, y) for y in (*down, y1 - h, y2) for x in (x1 - w, x2)]
         best = None
         for rank, (x, y) in enumerate([*inside, *outside]):
             x, y = max(0.0, min(x, width - w)), max(0.0, min(y, height - h))
-            clash = sum(shared((x, y, x + w, y + h), other) for other in taken.values())
-            if best is None or (clash, rank) < best[0]:
-                best = (clash, rank), (x, y)
+            label = (x, y, x + w, y + h)
+            clash = sum(shared(label, other) for other in taken.values())
+            hidden = sum(shared(label, box) > HIDING * (box[2] - box[0]) * (box[3] - box[1]) for box in boxes)
+            if best is None or (clash, hidden, rank) < best[0]:
+                best = (clash, hidden, rank), (x, y)
         x, y = best[1]
         taken[index] = (x, y, x + w, y + h)
     return [taken[index][:2] for index in range(len(boxes))]

@@ -1,4 +1,4 @@
-"""The label placer: labels inside the picture, inside their box where they fit, and not on one another."""
+"""The label placer: labels inside the picture, not on one another, not over most of a box, and inside their own if they can."""
 
 import pytest
 import torch
@@ -39,8 +39,18 @@ def test_labels_of_the_same_box_do_not_cover_each_other():
 
 
 def test_the_smaller_box_chooses_first_and_order_is_kept():
-    large, small = spots([(10, 10, 90, 70), (10, 10, 40, 22)], [(25, 8), (25, 8)])
-    assert inside(small, (10, 10, 40, 22)) and inside(large, (10, 10, 90, 70)) and overlap(large, small) == 0
+    large, small = spots([(10, 10, 90, 70), (10, 10, 40, 30)], [(25, 8), (25, 8)])
+    assert inside(small, (10, 10, 40, 30)) and inside(large, (10, 10, 90, 70)) and overlap(large, small) == 0
+
+
+def test_a_label_does_not_hide_a_small_object():
+    key, car = (10, 40, 34, 56), (5, 5, 95, 39)  # the label would cover half of the key, inside it
+    label, _ = spots([key, car], [(24, 8), (24, 8)])
+    assert overlap(label, key) == 0 and label[1] == 32  # above it, where the large car is not hidden
+    at_the_edge, _ = spots([(10, 0, 34, 16), (60, 0, 90, 60)], [(24, 8), (24, 8)])
+    assert at_the_edge == (10, 16, 34, 24)  # above there is no room
+    label, _ = spots([(10, 40, 34, 56), (10, 30, 34, 40)], [(24, 8), (24, 8)])
+    assert overlap(label, (10, 30, 34, 40)) == 0  # nor another small one
 
 
 def test_crowded_labels_are_apart_as_far_as_there_is_room():

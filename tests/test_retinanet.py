@@ -167,6 +167,15 @@ def test_a_picture_alone_and_in_a_batch():
     assert torch.allclose(swapped["logits"][1], together["logits"][0], atol=1e-6)
 
 
+@pytest.mark.parametrize("groups, same", [(0, True), (4, False)])
+def test_only_group_normalisation_sees_how_far_a_picture_is_padded(groups, same):
+    """Lesson 7: it averages over the padding too. Without it the first cell, far from the padding, says what it said."""
+    model, (one, larger) = small(multiple=32, group_norm=groups), pictures((96, 96), (192, 192))
+    model.pyramid.top_down = False  # or the coarse maps carry the padding there
+    alone, beside = (model(images)["logits"][0, 0] for images in ([one], [one, larger]))
+    assert torch.allclose(alone, beside, atol=1e-6) == same
+
+
 @pytest.mark.parametrize("size", [(40, 64), (33, 41)])
 @pytest.mark.parametrize("multiple", [8, 32, 128])
 def test_padding_moves_no_detection(size, multiple):

@@ -149,12 +149,7 @@ WHERE = Experiment(
         "seeds, and beside them the base rate once more, all on a CPU; AP of .01 minus the base rate, paired by seed."
     ),
     run=run,
-    arms=FINER
-    | {"continued": {"lr": 0.003, "steps": LIVE_STEPS}}
-    | ON_CANVAS
-    | TUNING_CANVAS
-    | TUNING_START
-    | STARTS,
+    arms=FINER | {"continued": {"lr": 0.003, "steps": LIVE_STEPS}} | ON_CANVAS | TUNING_CANVAS | TUNING_START | STARTS,
     seeds={"": list(range(5))} | {arm: [100] for arm in TUNING_CANVAS | TUNING_START},
     pairs=[(f"{where}, focal", f"{where}, cross-entropy") for where in ("finer map", "canvas")]
     + [(START, "canvas, cross-entropy again")],
