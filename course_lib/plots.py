@@ -292,7 +292,7 @@ FLOW = {  # name: (left, middle, text)
     "picture": (0.0, 2.6, "picture"),
     "backbone": (2.1, 2.6, "backbone"),
     "maps": (4.2, 2.6, "feature maps,\nfine to coarse"),
-    "heads": (6.3, 2.6, "prediction heads,\none per map"),
+    "heads": (6.3, 2.6, "prediction heads,\ntwo per map"),
     "labels": (4.2, 5.15, "ground truth:\nboxes, classes"),
     "default boxes": (4.2, 4.15, "default boxes\n(anchors)"),
     "match": (6.3, 4.65, "match"),

@@ -35,7 +35,7 @@ def test_pyramid_without_further_levels():
 def test_flow_takes_other_names_for_its_parts():
     fig = plots.data_flow(("heads",), {"heads": "two towers"})
     written = [text.get_text() for text in fig.axes[0].texts]
-    assert "two towers" in written and not any("one per map" in text for text in written)
+    assert "two towers" in written and not any("two per map" in text for text in written)
     plots.plt.close(fig)
     with pytest.raises(ValueError, match="mouth: no part of the diagram"):
         plots.data_flow((), {"mouth": "towers"})
