@@ -126,7 +126,7 @@ TUNING_START = {
     f"tuning: {START}, lr {lr}": BASE_RATE | {"start": "prior", "prior": 0.01, "lr": lr}
     for lr in (0.003, 0.006, 0.012, 0.024)
 }
-STARTS = {START: TUNING_START[f"tuning: {START}, lr 0.012"], "canvas, cross-entropy again": BASE_RATE}
+STARTS = {START: TUNING_START[f"tuning: {START}, lr 0.006"], "canvas, cross-entropy again": BASE_RATE}
 
 WHERE = Experiment(
     name="lesson06_where",
@@ -145,7 +145,7 @@ WHERE = Experiment(
         "by AP on val is the arm. Then 5 seeds, everything else as on the finer map; all its runs on a graphics card. START, planned "
         "after all of these and before any of its own: in the runs above cross-entropy always began at its base rate, where the two pulls are "
         "equal for every R. So on the canvas, where R is largest, it begins at the prior of .01, as in the paper and as the vectors of lesson 6 "
-        "that collapsed. TUNING: the same four rates, seed 100, the best by AP on val is the arm (.012 until they are recorded). Then 5 "
+        "that collapsed. TUNING: the same four rates, seed 100, the best by AP on val is the arm. Then 5 "
         "seeds, and beside them the base rate once more, all on a CPU; AP of .01 minus the base rate, paired by seed."
     ),
     run=run,
