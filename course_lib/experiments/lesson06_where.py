@@ -127,6 +127,8 @@ TUNING_START = {
     for lr in (0.003, 0.006, 0.012, 0.024)
 }
 STARTS = {START: TUNING_START[f"tuning: {START}, lr 0.006"], "canvas, cross-entropy again": BASE_RATE}
+FINER_START = "finer map, cross-entropy from .01"
+STARTS[FINER_START] = FINER["finer map, cross-entropy"] | {"start": "prior", "prior": 0.01}
 
 WHERE = Experiment(
     name="lesson06_where",
@@ -146,13 +148,14 @@ WHERE = Experiment(
         "after all of these and before any of its own: in the runs above cross-entropy always began at its base rate, where the two pulls are "
         "equal for every R. So on the canvas, where R is largest, it begins at the prior of .01, as in the paper and as the vectors of lesson 6 "
         "that collapsed. TUNING: the same four rates, seed 100, the best by AP on val is the arm. Then 5 "
-        "seeds, and beside them the base rate once more, all on a CPU; AP of .01 minus the base rate, paired by seed."
+        "seeds, and beside them the base rate once more, all on a CPU; AP of .01 minus the base rate, paired by seed. (When its tuning and two seeds "
+        "were known, the same start on the finer map was added, 5 seeds, nothing tuned anew: does a smaller R harm less?)"
     ),
     run=run,
     arms=FINER | {"continued": {"lr": 0.003, "steps": LIVE_STEPS}} | ON_CANVAS | TUNING_CANVAS | TUNING_START | STARTS,
     seeds={"": list(range(5))} | {arm: [100] for arm in TUNING_CANVAS | TUNING_START},
     pairs=[(f"{where}, focal", f"{where}, cross-entropy") for where in ("finer map", "canvas")]
-    + [(START, "canvas, cross-entropy again")],
+    + [(START, "canvas, cross-entropy again"), (FINER_START, "finer map, cross-entropy")],
 )
 
 PHOTOGRAPH_SIZE, EPOCHS, SIXTEEN = 256, 12, 16
