@@ -155,7 +155,11 @@ WHERE = Experiment(
     arms=FINER | {"continued": {"lr": 0.003, "steps": LIVE_STEPS}} | ON_CANVAS | TUNING_CANVAS | TUNING_START | STARTS,
     seeds={"": list(range(5))} | {arm: [100] for arm in TUNING_CANVAS | TUNING_START},
     pairs=[(f"{where}, focal", f"{where}, cross-entropy") for where in ("finer map", "canvas")]
-    + [(START, "canvas, cross-entropy again"), (FINER_START, "finer map, cross-entropy")],
+    + [
+        (START, "canvas, cross-entropy again"),
+        (FINER_START, "finer map, cross-entropy"),
+        ("finer map, focal", FINER_START),
+    ],
 )
 
 PHOTOGRAPH_SIZE, EPOCHS, SIXTEEN = 256, 12, 16
