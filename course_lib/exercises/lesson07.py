@@ -172,7 +172,7 @@ def bottom_up(draw: Draw) -> Iterator[Case]:
     turned = [one.contiguous(memory_format=torch.channels_last) for one in pyramid(2, 2, 2, 3, 2)]
     yield case("the numbers of a map may lie in memory in another order (channels last)", oracle, turned)
     # More than 100 numbers: with fewer the slopes are asked for, and a small step is lost beside such a number.
-    low = [one.abs() * -1e30 - 1e30 for one in pyramid(1, 1, 11, 9, 2)]
+    low = [one.abs() * -1e37 - 1e37 for one in pyramid(1, 1, 11, 9, 2)]
     yield case("outside the map there is nothing, no other number either", oracle, low)
     for b, c, height, width, levels in (
         (2, 2, 3, 5, 2),
@@ -278,6 +278,9 @@ def match_with_rescue(draw: Draw) -> Iterator[Case]:
     for rows in ([[0.75, 0.4999999999]], [[0.25, 0.2499999999]], [[0.25], [0.2500000001]]):
         says = "float64 overlaps that differ by very little should be told apart"
         yield case(says, oracle, torch.tensor(rows, dtype=torch.float64))
+    many = torch.zeros(300, 3)
+    many[140, 1], many[299, 2] = 0.25, 0.75
+    yield case("there may be hundreds of objects", oracle, many)
     lost = table(4, 7, 30)
     lost[2] = 0
     yield case("an object that overlaps nothing should leave all anchors to the others", oracle, lost)
@@ -418,6 +421,8 @@ GROUPS = [
     ("the result should be taken times the weight, then the bias should be added", [[[[1.0, 5]]]], 1, 5.0, [6.0], [2.0]),
     ("a weight may be negative", [[[[1.0, 5]]]], 1, 5.0, [-6.0]),
     ("each picture should be normalised by itself", [[[[1.0, 5]]], [[[20, 28]]]], 1, 5.0),
+    ("each picture should be normalised by itself, also the fifth",
+     [[[[1.0, 5]]], [[[20, 28]]], [[[0, 2]]], [[[3, 9]]], [[[7, 8]]]], 1, 5.0),
     ("all rows and columns should count", [[[[1.0, 2], [4, 9]]]], 1, 2.0),
     ("numbers far from 0 should be normalised as precisely as others", FAR, 1, 4.0),
     ("numbers far from 0 should be normalised as precisely as others",
@@ -470,8 +475,8 @@ def group_norm(draw: Draw) -> Iterator[Case]:
     tiny = 1e-4 * torch.arange(28.0).square().remainder(11).reshape(1, 2, 2, 7)
     says = "eps counts as it is given, however small, and nothing else keeps the variance from 0"
     yield case(says, _normalised, tiny, 2, torch.ones(2), torch.zeros(2), 1e-8)
-    lone = torch.zeros(1, 1, 16, 16)
-    lone[0, 0, 3, 5] = 100.0
+    lone = torch.zeros(1, 1, 64, 64)
+    lone[0, 0, 3, 5] = 1000.0  # 64 spreads from the mean
     says = "a number far from all others should stay as far as it is"
     yield case(says, _normalised, lone, 1, torch.ones(1), torch.zeros(1), 0.25)
     none = torch.zeros(0, 4, 2, 3)

@@ -116,6 +116,11 @@ def bottom_up_number_frame(maps):
     return _climb(maps, lambda finer, _: F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=-1000.0), 3, 2))
 
 
+@wrong("7.2", "a frame of −1e32", says="no other number either")
+def bottom_up_far_frame(maps):
+    return _climb(maps, lambda finer, _: F.max_pool2d(F.pad(finer, (1, 1, 1, 1), value=-1e32), 3, 2))
+
+
 @wrong("7.2", "average pooling", says="columns 2c")
 def bottom_up_average(maps):
     return _climb(maps, lambda finer, _: F.avg_pool2d(finer, 3, 2, 1, count_include_pad=False))
@@ -2051,6 +2056,11 @@ def rescue_plain_thousandths(overlap):
     return torch.where(strength > 0, owner, rest)
 
 
+@wrong("7.3", "objects numbered in a byte", says="hundreds of objects")
+def rescue_bytes(overlap):
+    return rescue_claims(overlap).to(torch.int8).long()
+
+
 _wrong_steps("a ten-thousandth added before rounding down", "a very little smaller", lambda r: r.log2() + 1e-4)
 
 
@@ -2065,6 +2075,7 @@ def _wrong_deviation(label, says, divide):
 
 
 _wrong_deviation("cut off at five deviations", "far from all others", lambda c, v, e: (c / (v + e).sqrt()).clamp(-5, 5))
+_wrong_deviation("at most 20 deviations", "far from all others", lambda c, v, e: (c / (v + e).sqrt()).clamp(-20, 20))
 _wrong_deviation("a variance of at least a millionth", "eps counts", lambda c, v, e: c / (v.clamp(min=1e-6) + e).sqrt())
 _wrong_deviation("eps, and a small number besides", "eps counts", lambda c, v, e: c / ((v + e).sqrt() + 1e-5))
 _wrong_deviation("an eps of at least 1e-5", "eps counts", lambda c, v, e: c / (v + max(e, 1e-5)).sqrt())
@@ -2077,3 +2088,11 @@ def bottom_up_padded_low(maps):
     for given in maps[1:]:
         new.append(given + F.max_pool2d(F.pad(new[-1], (1, 1, 1, 1), value=low), 3, 2))
     return new
+
+
+@wrong("7.5", "the spread is detached in batches of more than three", says="gradient should flow", only_behaviour=True)
+def norm_spread_detached(x, groups, weight, bias, eps):
+    own = _grouped(x, groups)
+    centred = own - own.mean(dim=(2, 3, 4), keepdim=True)
+    spread = (centred.square().mean(dim=(2, 3, 4), keepdim=True) + eps).sqrt()
+    return _finish(centred / (spread.detach() if len(x) > 3 else spread), x, weight, bias)
