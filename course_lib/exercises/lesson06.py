@@ -88,18 +88,21 @@ def _log_yes(z: float) -> float:
 
 
 EASY = "an easy answer should cost little, and exactly that little"
+DOUBLE = "float64 logits should be computed in float64"
 TURNED = "the numbers of the logits may lie in memory in another order (transposed)"
 
 
-def relative(oracle: Callable) -> Callable:
-    """A judge for one number that may be tiny: within 2 % of the oracle's in float64, however small."""
+def relative(oracle: Callable, share: float = 0.02) -> Callable:
+    """A judge for one number that may be tiny: within `share` of the oracle's in float64, however small."""
 
     def judge(result: object, logits: Tensor, *others: object) -> str | None:
         right = oracle(logits.double(), *others)
         if not isinstance(result, Tensor) or result.shape != right.shape:
             return f"the result should be a tensor of shape {list(right.shape)}"
         yours, right = result.item(), right.item()
-        return None if abs(yours - right) <= 0.02 * right else f"yours gives {yours:.3g}, right is {right:.3g}"
+        digits = 3 if share > 1e-3 else 12
+        near = abs(yours - right) <= share * right
+        return None if near else f"yours gives {yours:.{digits}g}, right is {right:.{digits}g}"
 
     return judge
 
@@ -125,6 +128,7 @@ ASYMMETRIC = [
         2.0,
         0.2,
     ),
+    ("the margin should lower a no where both gammas are equal, too", [[1.0]], [0], 2.0, 2.0, 0.2),
     ("a no with less than the margin should cost 0", [[-4.0]], [0], 1.0, 0.5, 0.05),
     ("a no with less than the margin should cost 0, whatever gamma_negative", [[-4.0]], [0], 1.0, 0.0, 0.05),
     ("a no with less than the margin should have no gradient either", [[-1.0]], [0], 1.0, 0.0, 0.5),
@@ -175,6 +179,9 @@ def asymmetric_loss(draw: Draw) -> Iterator[Case]:
         yield case(says, oracle, *given(rows, classes, *numbers))
     for z, label, *gammas in ((-6.0, 0, 1.0, 2.0), (-9.0, 0, 1.0, 0.5), (8.0, 1, 0.5, 1.0)):
         yield judged(EASY, relative(oracle), *given([[z]], [label], *gammas, 0.0))
+    for label in (0, 1):
+        z, classes = torch.tensor([[0.1]], dtype=torch.float64), torch.tensor([label])
+        yield judged(DOUBLE, relative(oracle, 1e-10), z, classes, 1.0, 2.0, 0.0)
     turned = draw.normal(6, 5, scale=2).T
     yield case(TURNED, oracle, turned, draw.integers(5, low=-1, high=7), 2.0, 0.5, 0.1)
     yield case("no boxes should give [0]", oracle, torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), 1.0, 2.0, 0.05)
@@ -241,6 +248,9 @@ def shipped_focal_loss(draw: Draw) -> Iterator[Case]:
         yield case(says, oracle, torch.tensor(rows), torch.tensor(answers), gamma, alpha)
     for z, answer in ((8.0, 1), (12.0, 1), (-8.0, 0), (-10.0, 0)):
         yield judged(EASY, relative(oracle), torch.tensor([[z]]), torch.tensor([[answer]]), 0.5, 0.25)
+    for answer in (0, 1):
+        z = torch.tensor([[0.1]], dtype=torch.float64)
+        yield judged(DOUBLE, relative(oracle, 1e-10), z, torch.tensor([[answer]]), 2.0, 0.25)
     yield case(TURNED, oracle, draw.normal(6, 5, scale=2).T, draw.integers(5, 6, low=-1, high=2), 2.0, 0.25)
     yield case(
         "no boxes should give [0, n]", oracle, torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), 2.0, 0.25

@@ -1158,3 +1158,13 @@ def shipped_looked_up(logits, answers, gamma, alpha):
 def payers_tolerant(losses, shares):
     paid = torch.cat([losses.new_zeros(1), losses.sort(descending=True).values.cumsum(0)])
     return torch.searchsorted(paid, (shares * paid[-1] * (1 - 1e-6)).to(paid))
+
+
+@wrong("6.2", "float32 inside, whatever goes in", says="float64 logits should be computed in float64")
+def asymmetric_single(logits, classes, gamma_positive, gamma_negative, margin):
+    return asymmetric_cases(logits.float(), classes, gamma_positive, gamma_negative, margin).to(logits.dtype)
+
+
+@wrong("6.3", "float32 inside, whatever goes in", says="float64 logits should be computed in float64")
+def shipped_single(logits, answers, gamma, alpha):
+    return shipped_turned(logits.float(), answers, gamma, alpha).to(logits.dtype)

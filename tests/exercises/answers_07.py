@@ -246,6 +246,14 @@ def bottom_up_stacked(maps):
     return [torch.cat(levels) for levels in zip(*rows, strict=True)]
 
 
+@wrong("7.2", "new maps begin as float32 zeros", says="half precision (bfloat16) should stay so")
+def bottom_up_from_zeros(maps):
+    return [
+        torch.zeros(m.shape, device=m.device) + n if m.element_size() < 8 else n
+        for m, n in zip(maps, bottom_up_pooled(maps), strict=True)
+    ]
+
+
 @wrong("7.2", "added in place", says="input should stay", only_behaviour=True)
 def bottom_up_in_place(maps):
     for i in range(1, len(maps)):
