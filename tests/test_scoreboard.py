@@ -1,6 +1,7 @@
 """Lesson 8's experiments: arms of equal effort, counts, times; nothing is trained for long."""
 
 import torch
+from torch import nn
 
 from course_lib.backbone import Backbone
 from course_lib.experiments import lesson08
@@ -15,10 +16,18 @@ def test_every_family_is_tuned_with_the_same_rates():
 
 
 def test_confirming_arms_come_with_five_new_seeds():
-    live = [*lesson08.LIVE, *lesson08.FOURFOLD, *lesson08.NO_PATH]
+    live = [*lesson08.LIVE, *lesson08.FOURFOLD, *lesson08.NO_PATH, *lesson08.NO_NORM]
     assert set(live) | set(lesson08.LONGER) | set(lesson08.THOUSAND) | set(TUNING) == set(SCOREBOARD.arms)
     assert not CHOSEN or set(CHOSEN) == set(FAMILIES)
     assert all(len(SCOREBOARD.seeds_of(arm)) >= 5 and 100 not in SCOREBOARD.seeds_of(arm) for arm in live)
+
+
+def test_group_norm_can_be_left_out():
+    counts = [
+        sum(isinstance(layer, nn.GroupNorm) for layer in build("RetinaNet", 3, start="random", **changed).modules())
+        for changed in ({}, {"group_norm": 0})
+    ]
+    assert counts == [4, 0]  # two towers of two convolutions
 
 
 def test_all_families_have_the_same_limits():

@@ -391,6 +391,10 @@ def level_of(draw: Draw) -> Iterator[Case]:
     for side, size, level in ((24.0, 12.0, 3), (9.0, 9.0, 3), (9.0, 18.0, 4), (272.0, 34.0, 4)):
         says = "on a boundary the box should get the coarser level, also where the logarithm of the size is no whole number"
         yield case(says, oracle, torch.tensor([[0, 0, side, side]]), size, level, 0, 9)
+    side = 16000 * (1 - 1e-6)
+    near = torch.tensor([[0, 0, side, side]], dtype=torch.float64)
+    says = "float64 boxes should be computed in float64, or one near a boundary goes to the wrong side"
+    yield case(says, oracle, near, 16000.0, 60, 50, 62)
     for n, size, level, lowest, highest in (
         (3, 20.0, 4, 2, 6),
         (6, 10.0, 3, 1, 5),

@@ -2104,3 +2104,10 @@ def norm_spread_detached(x, groups, weight, bias, eps):
     centred = own - own.mean(dim=(2, 3, 4), keepdim=True)
     spread = (centred.square().mean(dim=(2, 3, 4), keepdim=True) + eps).sqrt()
     return _finish(centred / (spread.detach() if len(x) > 3 else spread), x, weight, bias)
+
+
+@wrong("7.4", "float32 inside, whatever goes in", says="float64 boxes should be computed in float64")
+def level_single(boxes, canonical_size, canonical_level, lowest, highest):
+    corners = boxes.float()
+    side = (corners[:, 2:] - corners[:, :2]).prod(dim=1).sqrt()
+    return (canonical_level + torch.log2(side / canonical_size)).floor().clamp(lowest, highest).long()
