@@ -168,7 +168,7 @@ def test_a_picture_alone_and_in_a_batch():
 
 
 @pytest.mark.parametrize("groups, same", [(0, True), (4, False)])
-def test_only_group_normalisation_sees_how_far_a_picture_is_padded(groups, same):
+def test_far_from_the_padding_only_group_normalisation_sees_it(groups, same):
     """Lesson 7: it averages over the padding too. Without it the first cell, far from the padding, says what it said."""
     model, (one, larger) = small(multiple=32, group_norm=groups), pictures((96, 96), (192, 192))
     model.pyramid.top_down = False  # or the coarse maps carry the padding there

@@ -1,4 +1,4 @@
-"""Recorded runs of lesson 6, exploratory: where focal loss might pay. A finer map, a trained start, photographs."""
+"""Recorded runs of lesson 6, exploratory: where focal loss might pay. More boxes, other starts, photographs."""
 
 import copy
 import tempfile
@@ -107,7 +107,7 @@ def continued(settings: dict, seed: int, device: str = "cpu") -> dict:
 
 
 def run(settings: dict, seed: int, device: str = "cpu") -> dict:
-    """One of the two."""
+    """A training from the crops, or one that is continued with each loss."""
     return (finer_map if "loss" in settings else continued)(settings, seed, device)
 
 

@@ -63,7 +63,7 @@ def run(settings: dict, seed: int, device: str = "cpu") -> dict:
     """Train and score."""
 
     def chosen(num_classes: int) -> nn.Module:
-        changed = {key: settings[key] for key in ("group_norm",) if key in settings}
+        changed = {"group_norm": settings["group_norm"]} if "group_norm" in settings else {}
         detector = build(settings["family"], num_classes, seed, **changed)
         if "top_down" in settings:
             detector.pyramid.top_down = settings["top_down"]
